@@ -1,0 +1,127 @@
+"""Reading and writing files so that nothing is ever half-written and every failure says which file and why."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from plainfilm.errors import BadRun, CannotWrite
+
+_PACKAGES_THAT_SHAPE_RESULTS = ("plainfilm", "numpy", "opencv-python-headless", "pandas", "pydicom", "torch", "timm")
+
+
+def cannot_write(path: Path, error: OSError) -> CannotWrite:
+    """The error to raise where writing `path` failed with `error`."""
+    reason = (error.strerror or str(error)).lower()
+    return CannotWrite(f"cannot be written: {reason}. Free some room there, or choose another place", path)
+
+
+def make_directory(path: Path) -> Path:
+    """Make the directory `path` and those above it. Raises CannotWrite where that fails."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise CannotWrite("is a file where a folder is to be made: choose another place", path) from None
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    return path
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside `path`; rename it to `path` when the block ends well, remove it when not.
+
+    The bytes are on the disk before the rename, so a power cut leaves the old file or the new one.
+    Raises CannotWrite for a full disk, a protected folder or anything else that the system refuses.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(3)}.part")
+    try:
+        yield temporary
+        with temporary.open("rb+") as written:
+            os.fsync(written.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write `text` as UTF-8, whole or not at all."""
+    with written_whole(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Write `value` as JSON, whole or not at all; NaN is written as null, since JSON has none."""
+    write_text(path, json.dumps(_without_nan(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, error: type[BadRun] | type[Any] = BadRun) -> dict[str, Any]:
+    """Read a JSON object. Raises `error`(message, path) where the file is missing, damaged or no object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise error("is missing", path) from None
+    except (OSError, ValueError) as cause:
+        raise error(f"cannot be read as JSON ({cause})", path) from cause
+    if not isinstance(value, dict):
+        raise error("holds no JSON object", path)
+    return value
+
+
+def check_format(value: Mapping[str, Any], expected: int, path: Path, error: type[Any]) -> None:
+    """Raise `error` unless `value` says that it has the format version that this plainfilm reads."""
+    found = value.get("format_version")
+    if found != expected:
+        raise error(
+            f"has format version {found!r}; this plainfilm reads {expected}. "
+            "Make it again with this version, or use the version that made it",
+            path,
+        )
+
+
+def provenance(seed: int | None = None, **inputs: str) -> dict[str, Any]:
+    """What made a result: the command, the versions, the seed, the inputs, the time.
+
+    inputs: name -> path or fingerprint of what went in.
+    """
+    return {
+        "command": " ".join(["plainfilm", *sys.argv[1:]]) if Path(sys.argv[0]).stem == "plainfilm" else "python",
+        "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seed": seed,
+        "inputs": inputs,
+        "versions": {"python": platform.python_version(), **_versions()},
+        "platform": platform.platform(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES_THAT_SHAPE_RESULTS:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, float) and value != value:
+        return None
+    return value
+
+

@@ -1,0 +1,298 @@
+"""The manifest: the table of films that every other step reads.
+
+One row a film. Unknown is empty, never a guess. A film that cannot be read keeps its row, with status `error` and the reason.
+`group` closes over the same patient and the same picture; a group never spans two splits. Further split columns
+(`split_r1`, `split_f0`, `split_r1_f2`: repeat and fold) may stand beside `split`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+
+from plainfilm.core.files import check_format, make_directory, read_json, write_json, written_whole
+from plainfilm.errors import BadManifest, MissingExtra
+
+FORMAT_VERSION = 1
+TEXT_COLUMNS = ("image_id", "path", "label", "source", "patient_id", "view", "sex", "mask_path", "split", "group", "sha256")
+COLUMNS = (
+    "image_id", "path", "label", "source", "patient_id", "view", "age", "sex", "mask_path", "split", "group",
+    "width", "height", "sha256", "status", "error",
+)  # fmt: skip
+NUMBER_COLUMNS = {"age": "Float64", "width": "Int64", "height": "Int64"}
+SPLITS = ("train", "val", "test")
+STATUSES = ("ok", "error")
+SPLIT_COLUMN = re.compile(r"split(_r\d+)?(_f\d+)?")
+_NAMES_SHOWN = 4
+
+
+class Problem(NamedTuple):
+    """One thing wrong with a manifest.
+
+    kind: "contract" (the table is not a manifest), "leak" (a group, patient or picture on two sides of a split), "split" (a
+    split that cannot be trained or judged on).
+    text: one sentence that names the rows.
+    """
+
+    kind: Literal["contract", "leak", "split"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A table of films, the classes in order, and where the films lie.
+
+    films: one row a film, columns COLUMNS, then any further split columns.
+    classes: the labels in the order of the network's outputs.
+    root: the folder that `path` and `mask_path` are relative to.
+    info: provenance and notes; written to dataset.json.
+    path: the file it was read from or written to, or None.
+    """
+
+    films: pd.DataFrame
+    classes: tuple[str, ...]
+    root: Path
+    info: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+
+    @classmethod
+    def open(cls, path: str | Path) -> Manifest:
+        """Read manifest.csv or .parquet, or the folder that holds one, with dataset.json beside it.
+
+        Raises BadManifest, naming every row that breaks the contract. Leaks are no breach: ask check() for them.
+        """
+        table_path = _find_table(Path(path))
+        description = read_json(table_path.with_name("dataset.json"), BadManifest)
+        check_format(description, FORMAT_VERSION, table_path.with_name("dataset.json"), BadManifest)
+        films = typed(read_table(table_path))
+        try:
+            classes, root = tuple(str(name) for name in description["classes"]), Path(description["root"])
+        except (KeyError, TypeError) as cause:
+            raise BadManifest("has no classes or no root", table_path.with_name("dataset.json")) from cause
+        if not root.is_absolute():
+            root = (table_path.parent / root).resolve()
+        manifest = cls(films, classes, root, description.get("info") or {}, table_path)
+        breaches = tuple(problem.text for problem in manifest.check() if problem.kind == "contract")
+        if breaches:
+            raise BadManifest(_all_at_once(breaches), table_path, breaches)
+        return manifest
+
+    def write(self, path: str | Path) -> Manifest:
+        """Write the table (CSV, or Parquet by its ending) and dataset.json beside it; returns the manifest with its path."""
+        path = Path(path)
+        make_directory(path.parent)
+        with written_whole(path) as temporary:
+            if path.suffix == ".parquet":
+                _needs_pyarrow(path)
+                self.films.to_parquet(temporary, index=False)
+            else:
+                self.films.to_csv(temporary, index=False, lineterminator="\n")
+        inside = self.root.resolve().is_relative_to(path.parent.resolve())
+        root = self.root.resolve().relative_to(path.parent.resolve()) if inside else self.root.resolve()
+        write_json(
+            path.with_name("dataset.json"),
+            {
+                "format_version": FORMAT_VERSION,
+                "classes": list(self.classes),
+                "root": root.as_posix(),
+                "fingerprint": self.fingerprint,
+                "counts": self.counts(),
+                "info": self.info,
+            },
+        )
+        return replace(self, path=path)
+
+    @property
+    def ok(self) -> pd.DataFrame:
+        """The rows whose film can be read."""
+        return self.films[self.films["status"] == "ok"]
+
+    @property
+    def split_columns(self) -> tuple[str, ...]:
+        """The names of the split columns, `split` first."""
+        return tuple(name for name in self.films.columns if SPLIT_COLUMN.fullmatch(name))
+
+    @property
+    def fingerprint(self) -> str:
+        """64 hex digits over what shapes a result: ids, labels, groups, splits, pixels. Where the films lie is left out."""
+        columns = ["image_id", "label", "group", "sha256", "status", *self.split_columns]
+        lines = self.films[columns].astype(str).agg("\x1f".join, axis=1) if len(self.films) else pd.Series(dtype=str)
+        text = "\n".join(["\x1f".join(self.classes), *sorted(lines)])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def film_path(self, row_path: str) -> Path:
+        """Where the film of a row lies."""
+        return self.root / row_path
+
+    def split(self, name: str, column: str = "split") -> pd.DataFrame:
+        """The readable rows of one split. Raises BadManifest where there is no such split column."""
+        if column not in self.films:
+            raise BadManifest(f'has no column "{column}"; it has {", ".join(self.split_columns)}', self.path)
+        rows = self.ok
+        return rows[rows[column] == name]
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Films a split and class, the unreadable under `error`."""
+        table: dict[str, dict[str, int]] = {}
+        for name in (*SPLITS, ""):
+            labels = self.ok.loc[self.ok["split"] == name, "label"].value_counts()
+            if name or len(labels):
+                table[name or "no split"] = {label: int(labels.get(label, 0)) for label in self.classes}
+        failed = self.films.loc[self.films["status"] == "error", "label"].value_counts()
+        table["error"] = {label: int(failed.get(label, 0)) for label in self.classes}
+        return table
+
+    def check(self, split_columns: Sequence[str] | None = None) -> list[Problem]:
+        """All problems at once: breaches of the contract, leaks, splits that cannot be used.
+
+        split_columns: which splits to look at; all of them where None.
+        """
+        breaches = _breaches(self.films, self.classes)
+        if breaches:
+            return breaches
+        problems = []
+        for column in split_columns or self.split_columns:
+            problems += _leaks(self.ok, column) + _useless(self.ok, self.classes, column)
+        return problems
+
+
+def typed(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with the manifest's types: text everywhere, age Float64, width and height Int64, empty where unknown.
+
+    Raises BadManifest where a number column holds something else.
+    """
+    table = table.copy()
+    for name, kind in NUMBER_COLUMNS.items():
+        if name in table:
+            text = table[name].astype(object).where(table[name].notna() & (table[name].astype(str) != ""), None)
+            numbers = pd.to_numeric(pd.Series(text, index=table.index), errors="coerce")
+            wrong = table.index[numbers.isna() & pd.Series(text, index=table.index).notna()]
+            if len(wrong):
+                raise BadManifest(f'row {int(wrong[0]) + 2}: {name} is "{table.at[wrong[0], name]}", expected a number')
+            table[name] = numbers.astype(kind)
+    for name in table.columns:
+        if name not in NUMBER_COLUMNS:
+            table[name] = table[name].astype("object").where(table[name].notna(), "").astype(str)
+    return table
+
+
+def read_table(path: Path, error: type[Any] = BadManifest) -> pd.DataFrame:
+    """Read a CSV (comma, semicolon or tab, told by the header line) or Parquet table, everything as text.
+
+    Raises `error`(message, path) where it is missing, empty, damaged, or names a column twice.
+    """
+    if not path.is_file():
+        raise error("is no file" if path.exists() else "is missing", path)
+    if path.suffix.lower() == ".parquet":
+        _needs_pyarrow(path)
+        try:
+            table = pd.read_parquet(path)
+        except (OSError, ValueError) as cause:
+            raise error(f"cannot be read as Parquet ({cause})", path) from cause
+        return table
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
+            header = lines.readline()
+        separator = max((",", ";", "\t"), key=header.count)
+        table = pd.read_csv(
+            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True, index_col=False
+        )
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, OSError) as cause:
+        raise error(f"cannot be read as a CSV table in UTF-8 ({cause})", path) from cause
+    table.columns = table.columns.str.strip()
+    names = header.strip().split(separator)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise error(f"names a column twice: {', '.join(twice)}", path)
+    return table
+
+
+def shown(names: Sequence[str]) -> str:
+    """The first few names and how many more there are."""
+    names = list(names)
+    more = len(names) - _NAMES_SHOWN
+    return ", ".join(names[:_NAMES_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _find_table(path: Path) -> Path:
+    if path.is_dir():
+        for name in ("manifest.csv", "manifest.parquet"):
+            if (path / name).is_file():
+                return path / name
+        raise BadManifest('holds no manifest.csv or manifest.parquet: make one with "plainfilm prepare"', path)
+    if not path.exists():
+        raise BadManifest('is missing: make it with "plainfilm prepare"', path)
+    return path
+
+
+def _needs_pyarrow(path: Path) -> None:
+    try:
+        import pyarrow  # noqa: F401
+    except ImportError:
+        raise MissingExtra(f"reading or writing {path.name}", "pyarrow") from None
+
+
+def _breaches(films: pd.DataFrame, classes: tuple[str, ...]) -> list[Problem]:
+    missing = [name for name in COLUMNS if name not in films.columns]
+    if missing:
+        return [Problem("contract", f"has no column {', '.join(missing)}")]
+    found = []
+
+    def report(rows: pd.DataFrame, what: str) -> None:
+        if len(rows):
+            found.append(Problem("contract", f"{len(rows)} rows {what}: {shown([str(name) for name in rows['image_id']])}"))
+
+    if len(films) == 0:
+        found.append(Problem("contract", "has no rows"))
+    if len(classes) != len(set(classes)):
+        found.append(Problem("contract", f"dataset.json names a class twice: {', '.join(classes)}"))
+    ok = films[films["status"] == "ok"]
+    report(films[films["image_id"] == ""], "have no image_id")
+    report(films[films["image_id"].duplicated() & (films["image_id"] != "")], "repeat an image_id")
+    report(films[films["path"].map(_leads_outside)], 'have a path that is empty, absolute or leads outside the root')
+    report(films[~films["status"].isin(STATUSES)], f"have a status other than {' or '.join(STATUSES)}")
+    report(films[~films["label"].isin([*classes, ""])], f"have a label that is none of {', '.join(classes)}")
+    report(films[(films["status"] == "error") & (films["error"] == "")], "have status error and no reason")
+    report(ok[(ok["sha256"] == "") | (ok["group"] == "")], "are ok and have no sha256 or no group")
+    for column in (name for name in films.columns if SPLIT_COLUMN.fullmatch(name)):
+        report(films[~films[column].isin([*SPLITS, ""])], f'have a {column} other than {", ".join(SPLITS)} or empty')
+    return found
+
+
+def _leads_outside(path: str) -> bool:
+    return path == "" or Path(path).is_absolute() or ".." in Path(path).parts
+
+
+def _leaks(ok: pd.DataFrame, column: str) -> list[Problem]:
+    found = []
+    placed = ok[ok[column] != ""]
+    for key, what in (("group", "groups"), ("patient_id", "patients"), ("sha256", "pictures")):
+        known = placed[placed[key] != ""]
+        sides = known.groupby(key)[column].agg(lambda splits: " and ".join(s for s in SPLITS if s in set(splits)))
+        torn = sides[sides.str.contains(" and ")]
+        if len(torn) and not (found and key != "group"):
+            examples = []
+            for name, where in torn.iloc[:2].items():
+                examples.append(f"{name[:12]} in {where}: {shown(list(known.loc[known[key] == name, 'image_id']))}")
+            found.append(Problem("leak", f"{len(torn)} {what} are in more than one {column} ({'; '.join(examples)})"))
+    return found
+
+
+def _useless(ok: pd.DataFrame, classes: tuple[str, ...], column: str) -> list[Problem]:
+    found = []
+    for name in SPLITS:
+        labels = set(ok.loc[ok[column] == name, "label"])
+        absent = [label for label in classes if label not in labels]
+        if absent:
+            found.append(Problem("split", f"{column} {name} has no film of {', '.join(absent)}"))
+    return found
+
+
+def _all_at_once(problems: Sequence[str]) -> str:
+    return "; ".join(problems)

@@ -1,0 +1,109 @@
+"""The table of scores: one row a film, always logits, so that any rival model joins by handing in the same table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from plainfilm.core.files import written_whole
+from plainfilm.core.manifest import read_table, shown
+from plainfilm.errors import BadPredictions
+
+LEADING_COLUMNS = ("image_id", "label", "split", "group", "source", "patient_id")
+TRAILING_COLUMNS = ("status", "error", "model")
+_LOGIT = "logit_"
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Scores of one model on some films.
+
+    table: one row a film; the columns image_id, label, split, group, source, patient_id (empty where unknown), one
+        logit_<class> a class (NaN where the film could not be read), status, error, model.
+    classes: in the order of the logit columns.
+    """
+
+    table: pd.DataFrame
+    classes: tuple[str, ...]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, logit: NDArray[np.floating[Any]], classes: tuple[str, ...], model: str) -> Predictions:
+        """Scores for rows of a manifest.
+
+        rows: N rows with image_id, status and error; the other leading columns are empty where absent.
+        logit: (N, C), NaN for a film that could not be read.
+        """
+        table = pd.DataFrame({name: rows[name].to_numpy() if name in rows else "" for name in LEADING_COLUMNS})
+        for index, name in enumerate(classes):
+            table[_LOGIT + name] = logit[:, index].astype(np.float32)
+        table["status"], table["error"], table["model"] = rows["status"].to_numpy(), rows["error"].to_numpy(), model
+        return cls(table, classes)
+
+    @classmethod
+    def open(cls, path: str | Path) -> Predictions:
+        """Read a CSV or Parquet table of scores. Raises BadPredictions, naming the rows."""
+        path = Path(path)
+        table = read_table(path, BadPredictions)
+        missing = [name for name in (*LEADING_COLUMNS, *TRAILING_COLUMNS) if name not in table]
+        classes = tuple(name.removeprefix(_LOGIT) for name in table if str(name).startswith(_LOGIT))
+        if missing or len(classes) < 2:
+            raise BadPredictions(f"has no column {', '.join(missing) or 'logit_<class> for two classes'}", path)
+        logit_columns = [_LOGIT + name for name in classes]
+        for name in table:
+            if name in logit_columns:
+                text = table[name].astype(object)
+                table[name] = pd.to_numeric(text.where(text != "", None), errors="coerce").astype(np.float32)
+            else:
+                table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str)
+        predictions = cls(table, classes)
+        predictions._check(path)
+        return predictions
+
+    def write(self, path: str | Path) -> None:
+        """Write as CSV, or as Parquet by its ending; float32 logits are written so that they read back bit for bit."""
+        path = Path(path)
+        with written_whole(path) as temporary:
+            if path.suffix == ".parquet":
+                self.table.to_parquet(temporary, index=False)
+            else:
+                self.table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.9g")
+
+    @property
+    def logit(self) -> NDArray[np.float64]:
+        """(N, C) float64."""
+        return self.table[[_LOGIT + name for name in self.classes]].to_numpy(np.float64)
+
+    @property
+    def label_index(self) -> NDArray[np.int64]:
+        """(N,) the label's place among the classes; -1 where the label is empty."""
+        places = {name: index for index, name in enumerate(self.classes)}
+        return np.array([places.get(label, -1) for label in self.table["label"]], dtype=np.int64)
+
+    def where(self, chosen: pd.Series[bool] | NDArray[np.bool_]) -> Predictions:
+        """The rows that `chosen` marks."""
+        return Predictions(self.table[np.asarray(chosen)].reset_index(drop=True), self.classes)
+
+    @property
+    def judged(self) -> Predictions:
+        """The rows with a label and a score: those that metrics are computed on."""
+        return self.where((self.table["status"] == "ok") & (self.table["label"] != ""))
+
+    def _check(self, path: Path) -> None:
+        problems = []
+        table = self.table
+        scored = table["status"] == "ok"
+        for rows, what in (
+            (table[table["image_id"].duplicated()], "repeat an image_id"),
+            (table[~table["status"].isin(["ok", "error"])], "have a status other than ok or error"),
+            (table[~table["label"].isin([*self.classes, ""])], f"have a label that is none of {', '.join(self.classes)}"),
+            (table[scored & ~np.isfinite(self.logit).all(axis=1)], "are ok and have no finite logits"),
+        ):
+            if len(rows):
+                problems.append(f"{len(rows)} rows {what}: {shown([str(name) for name in rows['image_id']])}")
+        if problems:
+            raise BadPredictions("; ".join(problems), path)

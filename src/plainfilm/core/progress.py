@@ -1,0 +1,48 @@
+"""How long work tells that it goes on: a small interface that the rooms speak to and the command line draws."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Task(Protocol):
+    """One piece of work in progress."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Say that `steps` more are done; `note` is a short remark of the moment (a loss, a score)."""
+
+
+class Progress(Protocol):
+    """Where long work reports to."""
+
+    def task(self, label: str, total: int, unit: str = "films") -> AbstractTask:
+        """Begin a piece of work of `total` steps; leave the `with` block when it is done."""
+
+    def say(self, line: str) -> None:
+        """Print one line, above any bar."""
+
+
+class AbstractTask(Protocol):
+    """A context manager that gives a Task."""
+
+    def __enter__(self) -> Task: ...
+    def __exit__(self, *exception: object) -> bool | None: ...
+
+
+class _SilentTask:
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Say nothing."""
+
+
+class Silence:
+    """A Progress that says nothing: the default wherever plainfilm is used as a library."""
+
+    @contextmanager
+    def task(self, label: str, total: int, unit: str = "films") -> Iterator[Task]:
+        """Give a task that says nothing."""
+        yield _SilentTask()
+
+    def say(self, line: str) -> None:
+        """Say nothing."""
