@@ -11,6 +11,7 @@
     +-- MissingExtra        a command whose optional packages are not installed
     +-- WeightsUnavailable  weights that were asked for and could not be had
     +-- CannotWrite         a place to write that is full, protected or taken
+    +-- Interrupted         Ctrl-C or a polite kill, after the work so far was kept
 
 A message is one line: the place, what is wrong, what was expected, what to do. The command line prints it as it is and exits
 with 1; everything else that is raised is a defect of plainfilm.
@@ -83,3 +84,7 @@ class MissingExtra(PlainfilmError):
 
 class WeightsUnavailable(PlainfilmError):
     """Weights that were asked for could not be fetched or read; nothing random is put in their place."""
+
+
+class Interrupted(PlainfilmError):
+    """The user or the system asked to stop; what was done so far is kept and can be gone on with."""

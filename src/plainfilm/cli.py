@@ -1,0 +1,387 @@
+"""The command line: parse, call one job, print.
+
+Exit codes: 0 done, 1 the input was wrong (one line on standard error), 2 usage, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import inspect
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from plainfilm import __version__
+from plainfilm.core.config import TrainConfig, changes_from_toml
+from plainfilm.core.manifest import Manifest
+from plainfilm.core.metrics import softmax
+from plainfilm.core.predictions import Predictions
+from plainfilm.core.run import Run
+from plainfilm.errors import BadConfig, BadRun, Interrupted, PlainfilmError
+from plainfilm.terminal import progress_on
+
+_STARTED = time.monotonic()
+_DISCLAIMER = "Research and education only. Not a medical device."
+
+app = typer.Typer(
+    name="plainfilm",
+    help=f"Train, test, explain and serve chest-radiograph classifiers, and say how much of the accuracy is real.\n\n{_DISCLAIMER}",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class TableFormat(str, Enum):
+    """How scores are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def main() -> NoReturn:
+    """Run the command line; every PlainfilmError becomes one line and exit code 1."""
+    try:
+        app()
+    except Interrupted as error:
+        _complain(error, 130)
+    except PlainfilmError as error:
+        _complain(error, 1)
+    except KeyboardInterrupt:
+        _complain("stopped", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
+            raise
+        _complain(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}. Free some room, or choose another place", 1)
+    sys.exit(0)
+
+
+def _complain(message: object, code: int) -> NoReturn:
+    print(f"plainfilm: {' '.join(str(message).split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"plainfilm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    """Options of every command."""
+
+
+def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each setting of TrainConfig; those that were typed reach it as the mapping `settings`."""
+    own = [parameter for parameter in inspect.signature(command, eval_str=True).parameters.values() if parameter.name != "settings"]
+    options = []
+    for setting in fields(TrainConfig):
+        kind = str if isinstance(setting.default, tuple) else type(setting.default)
+        default = ",".join(setting.default) if isinstance(setting.default, tuple) else setting.default
+        choices = f" ({', '.join(setting.metadata['choices'])})" if setting.metadata["choices"] else ""
+        option = typer.Option(
+            help=f"{setting.metadata['help']}{choices} [{str(default).lower() if kind is bool else default}]",
+            rich_help_panel=setting.metadata["section"],
+            show_default=False,
+        )
+        options.append(
+            inspect.Parameter(
+                setting.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[kind | None, option]
+            )
+        )
+    names = {option.name for option in options}
+
+    @functools.wraps(command)
+    def called(**values: Any) -> None:
+        typed = {name: value for name, value in values.items() if name in names and value is not None}
+        command(**{name: value for name, value in values.items() if name not in names}, settings=typed)
+
+    signature = inspect.Signature([*own, *options])
+    called.__signature__ = signature  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in signature.parameters.values()}
+    return called
+
+
+@app.command(epilog="Example: plainfilm demo -o demo")
+def demo(
+    directory: Annotated[Path, typer.Option("-o", "--output", help="New folder for films, manifest, run and report.")] = Path("demo"),
+    films: Annotated[int, typer.Option(min=10, help="Phantom films a class.")] = 120,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of phantoms, split and training.")] = 0,
+) -> None:
+    """The whole job on drawn phantom films, to a report, in minutes: no data and no network needed."""
+    from plainfilm.jobs import run_demo
+
+    evaluation = run_demo(directory, films_per_class=films, seed=seed, progress=progress_on())
+    _print_evaluation(evaluation)
+
+
+@app.command(
+    name="prepare",
+    epilog='Example: plainfilm prepare COVID-19_Radiography_Dataset.zip -o data   or   plainfilm prepare films.csv -o data --columns label=finding',
+)
+def prepare_command(
+    source: Annotated[Path, typer.Argument(help="The Radiography Database (folder or zip), folders by class, a CSV or Parquet table, or DICOM files.")],
+    directory: Annotated[Path, typer.Option("-o", "--output", help="Folder for manifest.csv, dataset.json and dataset.md.")],
+    columns: Annotated[list[str] | None, typer.Option(help="OURS=THEIRS: the table's name for one of our columns; may be repeated.")] = None,
+    metadata: Annotated[Path | None, typer.Option(help="Table joined to the films: source, patient_id, view, age, sex, label ...")] = None,
+    classes: Annotated[str | None, typer.Option(help="Classes to keep, in order, joined by commas [all, by name].")] = None,
+    rename: Annotated[list[str] | None, typer.Option(help="OLD=NEW: rename or merge a class; may be repeated.")] = None,
+    test: Annotated[float, typer.Option(help="Test films: a share below 1, or films a class.")] = 0.2,
+    val: Annotated[float, typer.Option(help="Validation films: a share below 1, or films a class.")] = 0.1,
+    train: Annotated[float | None, typer.Option(help="Training films: a share, or films a class [the rest].")] = None,
+    folds: Annotated[int, typer.Option(help="Folds for cross-validation; 0 for one split.")] = 0,
+    repeats: Annotated[int, typer.Option(help="How often the split is drawn.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
+    resplit: Annotated[bool, typer.Option("--resplit", help="Draw a new split although the source came with one.")] = False,
+    patient_key_file: Annotated[Path | None, typer.Option(help="Secret that DICOM PatientIDs are hashed with [drawn, thrown away].")] = None,
+    parquet: Annotated[bool, typer.Option("--parquet", help="Write manifest.parquet instead of manifest.csv.")] = False,
+) -> None:
+    """Make a manifest: find the films, read each once, group patients and identical pictures, split without leaks."""
+    from plainfilm.prepare.ingest import PrepareOptions, SplitPlan, prepare
+
+    options = PrepareOptions(
+        columns=_pairs(columns, "--columns"),
+        metadata=metadata,
+        classes=tuple(name.strip() for name in classes.split(",")) if classes else (),
+        rename=_pairs(rename, "--rename"),
+        plan=SplitPlan(test, val, train, folds, repeats, seed),
+        resplit=resplit,
+        patient_key=_secret(patient_key_file),
+        parquet=parquet,
+    )
+    manifest = prepare(source, directory, options, progress_on())
+    _print_manifest(manifest)
+
+
+@app.command(
+    name="train",
+    epilog="Example: plainfilm train data -o runs/first --model resnet18 --weights scratch --size 128 --minutes 20",
+)
+@_with_settings
+def train_command(
+    manifest: Annotated[Path, typer.Argument(help="manifest.csv, manifest.parquet, or the folder that holds one.")],
+    directory: Annotated[Path, typer.Option("-o", "--output", help="New folder for the run.")],
+    recipe: Annotated[Path | None, typer.Option(help="TOML file of settings; options typed here come on top.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in -o.")] = False,
+    evaluate: Annotated[bool, typer.Option("--evaluate", help="Read the test split too when the training is done.")] = False,
+    splits: Annotated[str | None, typer.Option(help="Split columns to train on in turn, joined by commas, or all.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds to train with in turn, from --seed on.")] = 1,
+    allow_leaks: Annotated[bool, typer.Option("--allow-leaks", help="Train although the split leaks.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard files into the run.")] = False,
+    *,
+    settings: dict[str, Any],
+) -> None:
+    """Train a network; keeps its best weights by validation; never reads the test split unless told to --evaluate."""
+    from plainfilm.jobs import train_runs
+
+    config = _config(recipe, settings, directory if resume else None)
+    opened = Manifest.open(manifest)
+    columns: list[str] = []
+    if splits:
+        columns = [name for name in opened.split_columns if len(opened.split_columns) == 1 or name != "split"]
+        columns = columns if splits == "all" else [name.strip() for name in splits.split(",")]
+    evaluations = train_runs(
+        opened,
+        directory,
+        config,
+        splits=columns,
+        seeds=seeds,
+        resume=resume,
+        allow_leaks=allow_leaks,
+        tensorboard=tensorboard,
+        read_test=evaluate,
+        started=_STARTED,
+        progress=progress_on(),
+    )
+    for evaluation in evaluations:
+        _print_evaluation(evaluation)
+    if len(evaluations) > 1:
+        _print_spread(evaluations)
+    if not evaluate:
+        print(f"The test split was not read. When the choice is made: plainfilm evaluate {directory}")
+
+
+@app.command(name="evaluate", epilog="Example: plainfilm evaluate runs/first")
+def evaluate_command(
+    runs: Annotated[list[Path], typer.Argument(help="Runs, or folders of runs.")],
+    manifest: Annotated[Path | None, typer.Option(help="The manifest it was trained on, where it was moved.")] = None,
+) -> None:
+    """Judge a run on train, validation and test: predictions.csv, metrics.json, report.html. The reading of test is counted."""
+    from plainfilm.jobs import evaluate_run
+
+    opened = Manifest.open(manifest) if manifest else None
+    evaluations = [evaluate_run(run, opened, progress=progress_on()) for run in _runs(runs)]
+    for evaluation in evaluations:
+        _print_evaluation(evaluation)
+        print(f"The test split was read {_times(evaluation.run.test_readings)} for this run.")
+    if len(evaluations) > 1:
+        _print_spread(evaluations)
+
+
+@app.command(name="predict", epilog="Example: plainfilm predict film.png folder/ --run runs/first --format csv -o scores.csv")
+def predict_command(
+    films: Annotated[list[Path], typer.Argument(help="Films (PNG, JPEG, TIFF, BMP, WebP, DICOM) and folders of films.")],
+    run: Annotated[Path, typer.Option(help="The run whose network answers.")],
+    format: Annotated[TableFormat, typer.Option(help="How the answers are printed.")] = TableFormat.table,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write there instead of printing.")] = None,
+) -> None:
+    """Class probabilities for films; a film that cannot be read is a row with its reason."""
+    from plainfilm.core.files import write_text
+    from plainfilm.jobs import predict_paths
+
+    predictions = predict_paths(Run.open(run), films, progress_on())
+    text = _scores_text(predictions, format)
+    if output is None:
+        print(text, end="")
+    else:
+        write_text(output, text)
+        print(f"{len(predictions.table)} films: {output}")
+    failed = int((predictions.table["status"] == "error").sum())
+    if failed:
+        print(f"{failed} of {len(predictions.table)} films could not be read.", file=sys.stderr)
+    if format is TableFormat.table:
+        print(_DISCLAIMER, file=sys.stderr)
+
+
+def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
+    pairs = {}
+    for text in (part for given in texts or [] for part in given.split(",")):
+        name, sign, value = text.partition("=")
+        if not (sign and name.strip() and value.strip()):
+            raise typer.BadParameter(f'"{text}": expected NAME=NAME', param_hint=option)
+        pairs[name.strip()] = value.strip()
+    return pairs
+
+
+def _secret(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as cause:
+        raise BadConfig(f"--patient-key-file {path}: cannot be read ({cause.strerror})") from cause
+    if len(secret) < 16:
+        raise BadConfig(f"--patient-key-file {path}: holds {len(secret)} bytes, expected 16 or more")
+    return secret
+
+
+def _config(recipe: Path | None, settings: dict[str, Any], resumed: Path | None) -> TrainConfig:
+    """Defaults, then the recipe, then what was typed; a resumed run brings its own settings where nothing is named."""
+    if resumed is not None and recipe is None and not settings and Run.is_run(resumed):
+        return Run.open(resumed).config
+    changes = changes_from_toml(recipe) if recipe else {}
+    config = TrainConfig().with_changes(changes, str(recipe))
+    return config.with_changes(settings, "options")
+
+
+def _runs(places: list[Path]) -> list[Run]:
+    found = []
+    for place in places:
+        inside = sorted(folder for folder in place.iterdir() if Run.is_run(folder)) if place.is_dir() else []
+        found += [Run.open(folder) for folder in inside] if inside and not Run.is_run(place) else [Run.open(place)]
+    if not found:
+        raise BadRun("is no run")
+    return found
+
+
+def _print_manifest(manifest: Manifest) -> None:
+    counts = manifest.counts()
+    columns = [name for name in counts if name != "error" or any(counts["error"].values())]
+    width = max([*(len(name) for name in manifest.classes), 5])
+    print(" " * width + "".join(f"{name:>11}" for name in columns))
+    for name in manifest.classes:
+        print(f"{name:<{width}}" + "".join(f"{counts[column][name]:>11,}" for column in columns))
+    print(f"{'all':<{width}}" + "".join(f"{sum(counts[column].values()):>11,}" for column in columns))
+    ok = manifest.ok
+    print(f"{len(ok):,} films in {ok['group'].nunique():,} groups (same patient or same picture; a group lies whole in one split)")
+    for note in manifest.info.get("notes", []):
+        print(f"note: {note}")
+    failed = manifest.films[manifest.films["status"] == "error"]
+    if len(failed):
+        print(f"{len(failed)} films cannot be read; they keep their rows. The first: {failed['path'].iloc[0]}: {failed['error'].iloc[0]}")
+    for problem in manifest.check():
+        print(f"{problem.kind.upper()}: {problem.text}")
+    assert manifest.path is not None
+    print(f"manifest: {manifest.path}    card: {manifest.path.with_name('dataset.md')}")
+
+
+def _print_evaluation(evaluation: Any) -> None:
+    from plainfilm.judge.report import report_text
+
+    print(report_text(evaluation.metrics))
+    print(f"report: {evaluation.report}")
+
+
+def _print_spread(evaluations: list[Any]) -> None:
+    import statistics
+
+    for split in ("val", "test"):
+        held = [e.metrics["splits"][split]["metrics"] for e in evaluations if split in e.metrics["splits"]]
+        for name in ("accuracy", "macro_auroc"):
+            values = [metrics[name]["value"] for metrics in held if metrics[name]["value"] is not None]
+            if len(values) > 1:
+                print(
+                    f"{split} {name.replace('_', ' ')} over {len(values)} runs: mean {statistics.mean(values):.4f}, "
+                    f"standard deviation {statistics.stdev(values):.4f}, {min(values):.4f} to {max(values):.4f}"
+                )
+
+
+def _scores_text(predictions: Predictions, format: TableFormat) -> str:
+    """Probabilities, one film a row, as an aligned table, CSV or JSON."""
+    import numpy as np
+
+    logit = predictions.logit
+    is_ok = np.isfinite(logit).all(axis=1)
+    probability = np.full(logit.shape, np.nan)
+    if is_ok.any():
+        probability[is_ok] = softmax(logit[is_ok])
+    rows = []
+    for index, row in enumerate(predictions.table.itertuples()):
+        answer: dict[str, Any] = {"film": row.image_id, "status": row.status, "error": row.error}
+        answer["class"] = predictions.classes[int(probability[index].argmax())] if is_ok[index] else None
+        answer["probability"] = {
+            name: round(float(value), 6) if is_ok[index] else None
+            for name, value in zip(predictions.classes, probability[index], strict=True)
+        }
+        rows.append(answer)
+    if format is TableFormat.json:
+        return json.dumps({"model": predictions.table["model"].iloc[0], "note": _DISCLAIMER, "films": rows}, indent=2, ensure_ascii=False) + "\n"
+    header = ["film", "class", *(f"p_{name}" for name in predictions.classes), "status", "error"]
+    cells = [
+        [row["film"], row["class"] or "", *("" if p is None else f"{p:.6f}" if format is TableFormat.csv else f"{p:.3f}" for p in row["probability"].values()), row["status"], row["error"]]
+        for row in rows
+    ]
+    if format is TableFormat.csv:
+        import csv
+        import io
+
+        lines = io.StringIO()
+        csv.writer(lines, lineterminator="\n").writerows([header, *cells])
+        return lines.getvalue()
+    widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
+    return "".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in [header, *cells])
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+if __name__ == "__main__":
+    main()

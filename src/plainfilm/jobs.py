@@ -1,0 +1,164 @@
+"""Whole jobs that cross rooms: each command of the command line is one of these.
+
+Rooms do not import each other; here they hand each other their nouns. torch and matplotlib are imported by the jobs that need
+them, so that importing plainfilm stays light.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from plainfilm.core.config import TrainConfig
+from plainfilm.core.files import write_json
+from plainfilm.core.image import is_film_name
+from plainfilm.core.manifest import SPLITS, Manifest
+from plainfilm.core.predictions import Predictions
+from plainfilm.core.progress import Progress, Silence
+from plainfilm.core.run import Run
+from plainfilm.errors import BadImage, BadManifest, BadRun, MissingExtra
+from plainfilm.prepare.ingest import PrepareOptions, prepare
+
+_NEEDED = ("torch", "torchvision", "timm", "lightning_fabric", "safetensors", "matplotlib")
+
+
+class Evaluation(NamedTuple):
+    """What evaluating a run gave: the run, what metrics.json holds, and where the report is."""
+
+    run: Run
+    metrics: dict[str, Any]
+    report: Path
+
+
+def train_runs(
+    manifest: Manifest,
+    directory: Path,
+    config: TrainConfig,
+    *,
+    splits: Sequence[str] = (),
+    seeds: int = 1,
+    resume: bool = False,
+    allow_leaks: bool = False,
+    tensorboard: bool = False,
+    read_test: bool = False,
+    started: float | None = None,
+    progress: Progress | None = None,
+) -> list[Evaluation]:
+    """Train one run, or one for each split column and seed in folders below `directory`, and evaluate each.
+
+    splits: the split columns, config.split alone where empty. seeds: how many, from config.seed on.
+    read_test: whether the evaluation reads the test split too; train and validation are always reported.
+    Raises what learn.train and evaluate raise.
+    """
+    _require("train")
+    from plainfilm.learn.train import train
+
+    progress = progress or Silence()
+    columns = list(splits) or [config.split]
+    several = len(columns) > 1 or seeds > 1
+    chosen = (*SPLITS,) if read_test else ("train", "val")
+    evaluations = []
+    for column in columns:
+        for seed in range(config.seed, config.seed + seeds):
+            each = replace(config, split=column, seed=seed)
+            place = directory / f"{column}-seed{seed}" if several else directory
+            if several:
+                progress.say(f"{place}")
+            run = train(
+                manifest,
+                place,
+                each,
+                resume=resume,
+                allow_leaks=allow_leaks,
+                tensorboard=tensorboard,
+                started=started if not several else None,
+                evaluated_films=sum(len(manifest.split(name, column)) for name in chosen if column in manifest.films),
+                progress=progress,
+            )
+            evaluations.append(evaluate_run(run, manifest, splits=chosen, progress=progress))
+    return evaluations
+
+
+def evaluate_run(
+    run: Run, manifest: Manifest | None = None, *, splits: Sequence[str] = SPLITS, progress: Progress | None = None
+) -> Evaluation:
+    """Score the films of the splits, judge the scores, and write predictions.csv, metrics.json and report.html into the run.
+
+    manifest: the one that the run was trained on; opened from where it lay where None.
+    Every reading of the test split is counted in the run before it happens.
+    """
+    _require("evaluate")
+    from plainfilm.judge.evaluate import evaluate_predictions
+    from plainfilm.judge.report import write_report
+    from plainfilm.learn.infer import predict_manifest
+
+    progress = progress or Silence()
+    run.require_complete()
+    manifest = manifest or Manifest.open(run.manifest_path)
+    if manifest.fingerprint != run.fingerprint:
+        raise BadManifest(f"is not the manifest that {run.directory} was trained on, or it has changed since", manifest.path)
+    if "test" in splits:
+        run.record_test_reading("evaluate")
+    predictions = predict_manifest(run, manifest, splits, progress, column=run.config.split)
+    metrics = evaluate_predictions(predictions)
+    predictions.write(run / "predictions.csv")
+    write_json(run / "metrics.json", metrics)
+    return Evaluation(run, metrics, write_report(run, manifest, predictions, metrics))
+
+
+def predict_paths(run: Run, sources: Sequence[Path], progress: Progress | None = None) -> Predictions:
+    """Scores of a run on files, and on all films in folders. Raises BadImage where a source is missing or a folder empty."""
+    _require("predict")
+    from plainfilm.learn.infer import predict_films
+
+    run.require_complete()
+    return predict_films(run, list(_films_of(sources)), progress or Silence())
+
+
+def films_of(source: Path) -> list[Path]:
+    """The film itself, or all films below a folder, in order."""
+    if not source.is_dir():
+        return [source]
+    return sorted(path for path in source.rglob("*") if path.is_file() and is_film_name(path))
+
+
+def _films_of(sources: Sequence[Path]) -> Iterator[Path]:
+    for source in sources:
+        if not source.exists():
+            raise BadImage("is missing", source)
+        films = films_of(source)
+        if not films:
+            raise BadImage("holds no film", source)
+        yield from films
+
+
+def run_demo(directory: Path, *, films_per_class: int = 120, seed: int = 0, progress: Progress | None = None) -> Evaluation:
+    """The whole job on phantoms: draw them, prepare, train, evaluate with the test split, report."""
+    _require("demo")
+    from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
+
+    progress = progress or Silence()
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise BadRun("is no empty folder: choose another -o", directory)
+    progress.say(f"Drawing {4 * films_per_class} chest phantoms")
+    phantoms = directory / "phantoms"
+    directory.mkdir(parents=True, exist_ok=True)
+    options = PhantomOptions(films_per_patient=1.5, sources=2, damaged=2)
+    with progress.task("Drawing phantoms", 4 * films_per_class) as task:
+        make_phantoms(phantoms, films_per_class, seed=seed, options=options, progress=lambda done, total: task.advance())
+    manifest = prepare(
+        phantoms, directory / "data", PrepareOptions(metadata=phantoms / "metadata.csv"), progress=progress
+    )
+    config = TrainConfig(weights="scratch", size=96, epochs=30, batch_size=32, progressive=False, seed=seed)
+    (evaluation,) = train_runs(manifest, directory / "run", config, read_test=True, progress=progress)
+    return evaluation
+
+
+def _require(command: str) -> None:
+    for package in _NEEDED:
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtra(f"plainfilm {command}", package)
+

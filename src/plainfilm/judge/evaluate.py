@@ -1,0 +1,217 @@
+"""From a table of scores to everything that metrics.json holds.
+
+    {
+      "format_version": 1, "model": NAME, "classes": [...],
+      "bootstrap": {"repeats", "level", "seed", "unit": "group"},
+      "splits": {SPLIT: {
+        "films", "groups", "ungrouped", "unreadable", "unlabelled": counts,
+        "metrics": {NAME: interval, NAME/CLASS: interval, "support/CLASS": count},
+        "confusion": {"counts": [truth][predicted], "share": [truth][predicted] intervals},
+        "by_source": [{"source", "films", "groups", "classes", "predicted", "accuracy", "recall", "auroc"}],
+        "curves": {"roc": {CLASS: {"fpr", "value", "low", "high"}}, "pr": {CLASS: {"recall", "value", "low", "high"}}},
+      }},
+    }
+
+An interval is {"value", "low", "high"}; what is not known is None. Only splits with a film to judge are there. To the measures of
+`plainfilm.core.metrics` come the averages that a classification report shows: macro_specificity, and precision, recall and
+specificity weighted by the films of a class. `films` counts those that are judged: readable and with a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from plainfilm.core.bootstrap import Band, Interval, bootstrap, curve_bands, index_groups, percentile_interval, resample
+from plainfilm.core.manifest import SPLITS
+from plainfilm.core.metrics import Floats, Integers, RankedTable, each_once, share_of, softmax
+from plainfilm.core.predictions import Predictions
+from plainfilm.errors import BadPredictions
+
+FORMAT_VERSION = 1
+SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
+_CURVE_DIGITS = 5  # of a height in 0..1: finer than any screen, a third of the file
+_AVERAGES = ("macro_specificity", "weighted_precision", "weighted_recall", "weighted_specificity")
+
+
+@dataclass(frozen=True)
+class _Resampling:
+    """How the intervals are drawn; see `plainfilm.core.bootstrap.bootstrap`."""
+
+    repeats: int
+    level: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """The films that numbers are computed on, as arrays: (N, C), (N,), (N,), (N,)."""
+
+    probability: Floats
+    label_index: NDArray[np.int64]
+    group: NDArray[np.object_]
+    source: NDArray[np.object_]
+
+    @classmethod
+    def of(cls, predictions: Predictions) -> _Judged:
+        """The readable, labelled films of a table; a film without a group stands for itself."""
+        table = predictions.judged.table
+        alone = "film " + table["image_id"]
+        group = table["group"].where(table["group"] != "", alone).to_numpy(object)
+        return cls(
+            softmax(predictions.judged.logit), predictions.judged.label_index, group, table["source"].to_numpy(object)
+        )
+
+    def where(self, chosen: NDArray[np.bool_]) -> _Judged:
+        """The films that `chosen` marks."""
+        return _Judged(self.probability[chosen], self.label_index[chosen], self.group[chosen], self.source[chosen])
+
+
+def evaluate_predictions(
+    predictions: Predictions, *, repeats: int = 2000, seed: int = 0, level: float = 0.95
+) -> dict[str, Any]:
+    """Every measure of every split with its interval, from a bootstrap over groups; laid out as the top of this file says.
+
+    predictions: of one model; rows outside train, val and test are left out.
+    repeats, seed, level: how the bootstrap is drawn.
+    Raises BadPredictions where the table mixes models or leaves nothing to judge; ValueError as `bootstrap` does.
+    """
+    models = sorted(set(predictions.table["model"]))
+    if len(models) > 1:
+        raise BadPredictions(f"holds the scores of {len(models)} models ({', '.join(models)}): judge them one by one")
+    splits = {name: predictions.where(predictions.table["split"] == name) for name in SPLITS}
+    splits = {name: rows for name, rows in splits.items() if len(rows.judged.table)}
+    if not splits:
+        raise BadPredictions("has no film with a score, a label and a split (train, val or test): nothing to judge")
+    resampling = _Resampling(repeats, level, seed)
+    return {
+        "format_version": FORMAT_VERSION,
+        "model": models[0],
+        "classes": list(predictions.classes),
+        "bootstrap": {**asdict(resampling), "unit": "group"},
+        "splits": {name: _split(rows, resampling) for name, rows in splits.items()},
+    }
+
+
+def interval_of(value: Mapping[str, float | None]) -> Interval:
+    """An interval as metrics.json holds it, to compute with or to print."""
+    value_or_nan = {end: np.nan if value[end] is None else float(value[end] or 0) for end in ("value", "low", "high")}
+    return Interval(**value_or_nan)
+
+
+def shown_split(metrics: Mapping[str, Any]) -> str:
+    """The split whose numbers stand first: test where it was read, else validation, else training."""
+    return next(name for name in reversed(SPLITS) if name in metrics["splits"])
+
+
+def _split(predictions: Predictions, resampling: _Resampling) -> dict[str, Any]:
+    status, label, group = (predictions.table[name] for name in ("status", "label", "group"))
+    is_readable, is_labelled = status == "ok", label != ""
+    judged = _Judged.of(predictions)
+    measured = bootstrap(
+        judged.probability, judged.label_index, judged.group, predictions.classes, **asdict(resampling)
+    )
+    support = np.bincount(judged.label_index, minlength=len(predictions.classes))
+    return {
+        "films": measured.films,
+        "groups": measured.groups,
+        "ungrouped": int((is_readable & is_labelled & (group == "")).sum()),
+        "unreadable": int((~is_readable).sum()),
+        "unlabelled": int((is_readable & ~is_labelled).sum()),
+        "metrics": {
+            **{name: _to_json(interval) for name, interval in measured.measures.items()},
+            **_averages(judged, predictions.classes, resampling),
+            **{f"support/{name}": int(films) for name, films in zip(predictions.classes, support, strict=True)},
+        },
+        "confusion": {
+            "counts": [[int(cell.value) for cell in row] for row in measured.confusion],
+            "share": [[_to_json(cell) for cell in row] for row in measured.confusion_share],
+        },
+        "by_source": _by_source(judged, predictions.classes, resampling),
+        "curves": _curves(judged, predictions.classes, resampling),
+    }
+
+
+def _averages(judged: _Judged, classes: tuple[str, ...], resampling: _Resampling) -> dict[str, dict[str, float | None]]:
+    """Means over classes that a classification report shows and the measures do not hold, on the same replicates."""
+    table = RankedTable(judged.probability, judged.label_index, classes)
+
+    def statistic(weight: Integers) -> Floats:
+        return _averages_of(table.confusion(weight))
+
+    value = statistic(each_once(table.films))[0]
+    replicates = resample(statistic, judged.group, repeats=resampling.repeats, seed=resampling.seed)
+    low, high, _ = percentile_interval(replicates, resampling.level)
+    return {name: _to_json(Interval(*ends)) for name, *ends in zip(_AVERAGES, value, low, high, strict=True)}
+
+
+def _averages_of(confusion: Floats) -> Floats:
+    """(W, C, C) -> (W, 4), in the order of _AVERAGES. A class for which a measure is undefined is left out of its mean."""
+    hits = np.diagonal(confusion, axis1=1, axis2=2)  # (W, C)
+    support, predicted, films = confusion.sum(axis=2), confusion.sum(axis=1), confusion.sum(axis=(1, 2))[:, None]
+    precision, recall = share_of(hits, predicted), share_of(hits, support)
+    specificity = share_of(films - support - predicted + hits, films - support)
+
+    def mean(value: Floats, weight: Floats) -> Floats:
+        weight = np.where(np.isnan(value), 0, weight)
+        return share_of(np.nansum(value * weight, axis=1), weight.sum(axis=1))
+
+    equal = np.ones_like(support)
+    means = ((specificity, equal), (precision, support), (recall, support), (specificity, support))
+    return np.stack([mean(value, weight) for value, weight in means], axis=1)
+
+
+def _by_source(judged: _Judged, classes: tuple[str, ...], resampling: _Resampling) -> list[dict[str, Any]]:
+    """What holds within one source, the largest first; the unknown source, "", last.
+
+    `recall` knows the classes that the source supplies; `auroc` is None where it supplies no other class to tell from.
+    """
+    films = pd.Series(judged.source).value_counts()
+    known_first = sorted(films.index, key=lambda source: (source == "", -films[source], source))
+    return [_one_source(source, judged.where(judged.source == source), classes, resampling) for source in known_first]
+
+
+def _one_source(source: str, judged: _Judged, classes: tuple[str, ...], resampling: _Resampling) -> dict[str, Any]:
+    measured = bootstrap(judged.probability, judged.label_index, judged.group, classes, **asdict(resampling))
+    supplied = [name for index, name in enumerate(classes) if (judged.label_index == index).any()]
+    predicted = judged.probability.argmax(axis=1)
+    return {
+        "source": source,
+        "films": measured.films,
+        "groups": index_groups(judged.group)[1],
+        "classes": {name: int((judged.label_index == classes.index(name)).sum()) for name in supplied},
+        "predicted": {name: int((predicted == index).sum()) for index, name in enumerate(classes)},
+        "accuracy": _to_json(measured.measures["accuracy"]),
+        "recall": {name: _to_json(measured.measures[f"recall/{name}"]) for name in supplied},
+        "auroc": {
+            name: _to_json(measured.measures[f"auroc/{name}"]) if len(supplied) > 1 else None for name in supplied
+        },
+    }
+
+
+def _curves(judged: _Judged, classes: tuple[str, ...], resampling: _Resampling) -> dict[str, Any]:
+    bands = curve_bands(judged.probability, judged.label_index, judged.group, classes, **asdict(resampling))
+    return {
+        "roc": {name: _band("fpr", both.roc) for name, both in bands.items()},
+        "pr": {name: _band("recall", both.precision_recall) for name, both in bands.items()},
+    }
+
+
+def _band(along: str, band: Band) -> dict[str, list[float | None]]:
+    columns = {along: band.x, "value": band.value, "low": band.low, "high": band.high}
+    return {
+        name: [_known(round(height, _CURVE_DIGITS)) for height in column.tolist()] for name, column in columns.items()
+    }
+
+
+def _to_json(interval: Interval) -> dict[str, float | None]:
+    return {"value": _known(interval.value), "low": _known(interval.low), "high": _known(interval.high)}
+
+
+def _known(number: float) -> float | None:
+    return None if np.isnan(number) else float(number)

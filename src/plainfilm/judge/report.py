@@ -1,0 +1,274 @@
+"""The report of a run: one offline page that says what was measured, on what, how surely, and why one may doubt it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from plainfilm.core.bootstrap import format_interval
+from plainfilm.core.files import make_directory, write_text, written_whole
+from plainfilm.core.manifest import SPLITS, Manifest
+from plainfilm.core.page import (
+    Card,
+    Html,
+    Section,
+    alert,
+    cards,
+    figure,
+    figures,
+    folded,
+    gallery,
+    heading,
+    page,
+    paragraph,
+    section,
+)
+from plainfilm.core.predictions import Predictions
+from plainfilm.core.run import Run
+from plainfilm.errors import MissingExtra
+from plainfilm.judge.background import films_section, provenance_section, training_section
+from plainfilm.judge.doubts import find_doubts
+from plainfilm.judge.evaluate import SPLIT_NAMES, interval_of, shown_split
+from plainfilm.judge.gallery import LightBox, answers, right_by_class, surest_mistakes
+from plainfilm.judge.score_tables import classification_report, confusion_table, overall_table, source_table
+
+if TYPE_CHECKING:
+    from plainfilm.judge.figures import Picture
+
+_CLASSES_LISTED = 6  # in the lead; more are counted
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """All that the sections are written from.
+
+    metrics: as `evaluate_predictions` gives them; split: the one that stands first; measured: its part of the metrics.
+    facts: the run's completion mark. colours: of the classes. pictures: the figures by name.
+    """
+
+    run: Run
+    manifest: Manifest
+    predictions: Predictions
+    metrics: Mapping[str, Any]
+    split: str
+    measured: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    colours: Mapping[str, str]
+    pictures: Mapping[str, Picture]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.predictions.classes
+
+    @property
+    def split_name(self) -> str:
+        return SPLIT_NAMES[self.split]
+
+    def figure(self, name: str, caption: str, *, is_wide: bool = False) -> Html:
+        """The figure of that name, or nothing where there was nothing to draw."""
+        picture = self.pictures.get(name)
+        return figure(picture.svg, picture.alt, caption, is_wide=is_wide) if picture else Html()
+
+
+def write_report(run: Run, manifest: Manifest, predictions: Predictions, metrics: Mapping[str, Any]) -> Path:
+    """Write report.html, one offline file, and its figures as figures/*.png into the run; returns the report's path.
+
+    manifest: the one that was judged on. metrics: what `evaluate_predictions` gave for these predictions.
+    Raises MissingExtra without matplotlib, CannotWrite where the disk refuses, BadRun where the run's records are damaged.
+    """
+    try:
+        from plainfilm.judge.figures import class_looks, draw_report_figures
+    except ImportError as cause:
+        raise MissingExtra("the report", "matplotlib") from cause
+    facts = run.completion() if run.is_complete else {}
+    split = shown_split(metrics)
+    measured = metrics["splits"][split]
+    evidence = _Evidence(
+        run,
+        manifest,
+        predictions,
+        metrics,
+        split,
+        measured,
+        facts,
+        colours={name: look.colour for name, look in class_looks(predictions.classes).items()},
+        pictures=draw_report_figures(run.history(), measured, predictions.classes, facts.get("best_epoch")),
+    )
+    folder = make_directory(run / "figures")
+    for name, picture in evidence.pictures.items():
+        with written_whole(folder / f"{name}.png") as temporary:
+            temporary.write_bytes(picture.png)
+    name = run.directory.resolve().name
+    write_text(run / "report.html", page(f"Report on {name}", list(_sections(evidence)), lead=_lead(evidence)))
+    return run / "report.html"
+
+
+def report_text(metrics: Mapping[str, Any]) -> str:
+    """The short classification report for a terminal: of the test split, or of validation where test was not read."""
+    name = shown_split(metrics)
+    split = metrics["splits"][name]
+
+    def text(measure: str) -> str:
+        return format_interval(interval_of(split["metrics"][measure]))
+
+    rows = [["", "precision", "sensitivity", "F1", "films"]]
+    for label in metrics["classes"]:
+        cells = (text(f"{measure}/{label}") for measure in ("precision", "recall", "f1"))
+        rows.append([label, *cells, f"{split['metrics'][f'support/{label}']:,}"])
+    rows.append(["macro", text("macro_precision"), text("macro_recall"), text("macro_f1"), f"{split['films']:,}"])
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
+    drawn = metrics["bootstrap"]
+    return "\n".join(
+        [
+            f"{SPLIT_NAMES[name].capitalize()} split: {split['films']:,} films in {split['groups']:,} groups",
+            f"accuracy     {text('accuracy')}",
+            f"macro AUROC  {text('macro_auroc')}",
+            "",
+            *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows),
+            "",
+            f"In brackets: {drawn['level']:.0%} interval, {drawn['repeats']:,} bootstraps over groups.",
+        ]
+    )
+
+
+def _sections(evidence: _Evidence) -> Iterator[Section]:
+    """The report from top to bottom."""
+    yield _result(evidence)
+    yield films_section(evidence.run, evidence.manifest)
+    yield training_section(evidence.run, evidence.facts, evidence.pictures)
+    yield _scores(evidence)
+    yield _confusion(evidence)
+    yield _curves(evidence)
+    yield _sources(evidence)
+    yield from _gallery(evidence)
+    yield provenance_section(evidence.run, evidence.manifest, evidence.metrics)
+
+
+def _lead(evidence: _Evidence) -> str:
+    config, classes = evidence.run.config, evidence.classes
+    listed = f": {', '.join(classes)}" if len(classes) <= _CLASSES_LISTED else ""
+    return f"{config.model} at {config.size} pixels on {len(classes)} classes{listed}"
+
+
+def _result(evidence: _Evidence) -> Section:
+    measured, of_split = evidence.measured["metrics"], f"{evidence.split_name} split"
+    titles = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "macro_auroc": "Macro AUROC"}
+    scores = [Card(f"{title}, {of_split}", *_value_and_interval(measured[name])) for name, title in titles.items()]
+    readings = evidence.run.test_readings
+    counts = [
+        Card(f"Films, {of_split}", f"{evidence.measured['films']:,}", f"in {evidence.measured['groups']:,} groups"),
+        Card("Test split read", f"{readings:,}", "time for this run" if readings == 1 else "times for this run"),
+    ]
+    doubts = find_doubts(evidence.run, evidence.manifest, evidence.metrics)
+    drawn = evidence.metrics["bootstrap"]
+    return section(
+        "Result",
+        cards([*scores, *counts]),
+        paragraph(
+            f"Below each score stands its {drawn['level']:.0%} interval, from {drawn['repeats']:,} bootstraps over groups. ",
+            _commonest(evidence),
+        ),
+        *(alert(doubt.level, doubt.title, *doubt.sentences) for doubt in doubts),
+    )
+
+
+def _value_and_interval(value: Mapping[str, float | None]) -> tuple[str, str]:
+    number, _, ends = format_interval(interval_of(value)).partition(" ")
+    return number, ends.strip("()")
+
+
+def _commonest(evidence: _Evidence) -> str:
+    """What the accuracy is to be held against."""
+    support = {name: evidence.measured["metrics"][f"support/{name}"] for name in evidence.classes}
+    commonest = max(support, key=lambda name: support[name])
+    share = support[commonest] / evidence.measured["films"]
+    return f"Always answering “{commonest}”, the commonest class, would reach an accuracy of {share:.3f} here."
+
+
+def _scores(evidence: _Evidence) -> Section:
+    present = [name for name in reversed(SPLITS) if name in evidence.metrics["splits"]]
+    reports = {name: classification_report(evidence.metrics, name, evidence.colours) for name in present}
+    return section(
+        "Classification report",
+        overall_table(evidence.metrics),
+        *(
+            folded(f"{SPLIT_NAMES[name].capitalize()} split", report, is_open=name == evidence.split)
+            for name, report in reports.items()
+        ),
+    )
+
+
+def _confusion(evidence: _Evidence) -> Section:
+    is_wide = len(evidence.classes) > _CLASSES_LISTED
+    shade = "The darker, the larger the share of the true class."
+    return section(
+        "Confusion matrix",
+        paragraph(f"{evidence.split_name.capitalize()} split; a row holds the films of one true class."),
+        figures(
+            evidence.figure("confusion_counts", f"In films. {shade}", is_wide=is_wide),
+            evidence.figure("confusion_shares", "In shares of the true class, with interval.", is_wide=is_wide),
+        ),
+        folded("The same as a table", confusion_table(evidence.measured, evidence.classes)),
+    )
+
+
+def _curves(evidence: _Evidence) -> Section:
+    measured, films = evidence.measured["metrics"], evidence.measured["films"]
+    chance = ", ".join(f"{name} {measured[f'support/{name}'] / films:.2f}" for name in evidence.classes)
+    is_wide = len(evidence.classes) > _CLASSES_LISTED
+    drawn = figures(
+        evidence.figure("roc", "The dotted line is guessing. Bands are intervals, point by point.", is_wide=is_wide),
+        evidence.figure(
+            "precision_recall", f"Guessing lies at the class's share of the films: {chance}.", is_wide=is_wide
+        ),
+    )
+    is_drawn = {"roc", "precision_recall"} & set(evidence.pictures)
+    return section(
+        "ROC and precision-recall curves",
+        paragraph(f"{evidence.split_name.capitalize()} split."),
+        drawn if is_drawn else paragraph("There is one class only, so there is no curve."),
+    )
+
+
+def _sources(evidence: _Evidence) -> Section:
+    return section(
+        "By source",
+        paragraph(
+            f"{evidence.split_name.capitalize()} split. A source that supplies one class only cannot show whether the network "
+            "tells that class from others; a source with several can."
+        ),
+        source_table(evidence.measured, evidence.colours),
+    )
+
+
+def _gallery(evidence: _Evidence) -> Iterator[Section]:
+    """Films as the network saw them."""
+    of_split = evidence.predictions.where(evidence.predictions.table["split"] == evidence.split)
+    given = answers(of_split)
+    box = LightBox(evidence.manifest, evidence.run.preprocess, evidence.colours)
+    right = right_by_class(given, evidence.classes)
+    rows = (
+        (
+            heading(name),
+            gallery(map(box.show, films)) if films else paragraph("No film of this class was named rightly."),
+        )
+        for name, films in right.items()
+    )
+    yield section(
+        "Sample films",
+        paragraph(
+            f"Some films of the {evidence.split_name} split that were named rightly, drawn by chance, as the network saw "
+            "them, with the probability that it gave."
+        ),
+        *(piece for row in rows for piece in row),
+    )
+    wrong = sum(answer.label != answer.predicted for answer in given)
+    surest = surest_mistakes(given)
+    told = f"{wrong:,} of {len(given):,} films of the {evidence.split_name} split were named wrongly"
+    yield section(
+        "Surest mistakes",
+        paragraph(f"{told}; below, the {len(surest)} of which the network was surest." if surest else f"{told}."),
+        gallery(map(box.show, surest)) if surest else "",
+    )

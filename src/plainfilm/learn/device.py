@@ -1,0 +1,52 @@
+"""Which device and which arithmetic: chosen by looking at the machine, and overridable."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from lightning_fabric import Fabric
+
+from plainfilm.core.config import TrainConfig
+from plainfilm.errors import BadConfig
+
+_FABRIC_PRECISION: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
+    "float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed",
+}  # fmt: skip
+
+
+def fabric_for(config: TrainConfig) -> Fabric:
+    """The device and precision of a training. Raises BadConfig for a device that is not there or an arithmetic it lacks."""
+    device = chosen_device(config.device)
+    precision = config.precision if config.precision != "auto" else fast_precision(device)
+    if precision == "float16" and device.type == "cpu":
+        raise BadConfig("precision float16 needs a GPU: use bfloat16 or float32 on a CPU")
+    return Fabric(accelerator=device.type, devices=1, precision=_FABRIC_PRECISION[precision])
+
+
+def chosen_device(name: str) -> torch.device:
+    """The device called `name`; for "auto" a GPU where there is one. Raises BadConfig for one that is not there."""
+    has_mps = torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
+    if (name == "cuda" and not torch.cuda.is_available()) or (name == "mps" and not has_mps):
+        raise BadConfig(f"device is {name}, and this machine (or this build of torch) has none: use --device cpu")
+    return torch.device(name)
+
+
+def fast_precision(device: torch.device) -> str:
+    """bfloat16 where the device computes in it, float32 elsewhere."""
+    if device.type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float16"
+    if device.type == "cpu" and torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        features = torch.backends.cpu.get_cpu_capability()
+        return "bfloat16" if _has_bfloat16_instructions(features) else "float32"
+    return "float32"
+
+
+def _has_bfloat16_instructions(capability: str) -> bool:
+    """Whether the processor multiplies bfloat16 itself; emulated, it is slower than float32."""
+    asks = [getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported")]
+    if any(ask is not None and ask() for ask in asks):
+        return True
+    return capability.upper().startswith("SVE") and torch.ops.mkldnn._is_mkldnn_bf16_supported()

@@ -1,0 +1,146 @@
+"""Films decoded once, kept as a uint8 memory map at the training size, and served as batches to the device.
+
+The cache lies beside the manifest under a name made of what decides its content, so a stale one is never read: other films,
+another size or another contrast is another file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from plainfilm.core.files import make_directory, written_whole
+from plainfilm.core.image import pixel_sha256, read_film
+from plainfilm.core.manifest import Manifest, shown
+from plainfilm.core.preprocess import Preprocess
+from plainfilm.core.progress import Progress
+from plainfilm.errors import BadImage, BadManifest, CannotWrite
+
+_FORMAT_VERSION = 1
+_CHUNK = 128
+_DEVICE_SHARE = 0.5  # of the accelerator's free memory that the films may fill
+
+
+class FilmCache:
+    """All readable, labelled films of a manifest at the network's size.
+
+    rows: the manifest's rows, in the order of the films.
+    pixels: (N, size, size) uint8, memory-mapped.
+    """
+
+    def __init__(self, rows: pd.DataFrame, pixels: NDArray[np.uint8], device: torch.device) -> None:
+        self.rows = rows
+        self.pixels = pixels
+        self.device = device
+        self._on_device: torch.Tensor | None = None
+        if device.type == "cuda":
+            free, _ = torch.cuda.mem_get_info(device)
+            if pixels.nbytes < free * _DEVICE_SHARE:
+                self._on_device = torch.from_numpy(np.array(pixels)).to(device)
+
+    def batch(self, films: NDArray[np.int64]) -> torch.Tensor:
+        """The chosen films on the device, (B, 1, size, size) uint8."""
+        if self._on_device is not None:
+            return self._on_device[torch.from_numpy(films).to(self.device)].unsqueeze(1)
+        return torch.from_numpy(self.pixels[films]).unsqueeze(1).to(self.device)
+
+
+def cache_films(
+    manifest: Manifest, rows: pd.DataFrame, preprocess: Preprocess, device: torch.device, progress: Progress
+) -> FilmCache:
+    """Open the cache of these rows, or decode the films and write it.
+
+    Raises BadManifest where a film is gone or its pixels are no longer those that prepare saw, naming the films.
+    """
+    shape = (len(rows), preprocess.size, preprocess.size)
+    name = f"films-{preprocess.size}px-{_key(rows, preprocess)}.npy"
+    folder = _writable_cache_folder(manifest)
+    path = folder / name
+    if not path.exists():
+        with written_whole(path) as temporary:
+            pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+            _decode_into(pixels, manifest, rows, preprocess, progress)
+            pixels.flush()
+            del pixels
+    pixels = np.load(path, mmap_mode="r")
+    if pixels.shape != shape or pixels.dtype != np.uint8:
+        raise BadManifest(f"{path} is no film cache of this manifest: remove it", manifest.path)
+    return FilmCache(rows.reset_index(drop=True), pixels, device)
+
+
+def fitted_film(manifest: Manifest, row: pd.Series[str], preprocess: Preprocess) -> NDArray[np.uint8]:
+    """One film of a manifest at the network's size, (size, size) uint8.
+
+    Raises BadImage where it cannot be read, where its pixels are not those that prepare saw, or where its lung mask is missing.
+    """
+    path = manifest.film_path(row["path"])
+    film = read_film(path)
+    if row["sha256"] and pixel_sha256(film.pixels) != row["sha256"]:
+        raise BadImage("has other pixels than when the manifest was made: prepare again", path)
+    return preprocess.fitted(film.pixels, _lungs(manifest, row, path) if preprocess.region == "lungs" else None)
+
+
+def _lungs(manifest: Manifest, row: pd.Series[str], film: Path) -> NDArray[np.bool_]:
+    if not row["mask_path"]:
+        raise BadImage("has no mask_path, and region = lungs needs one", film)
+    mask = read_film(manifest.film_path(row["mask_path"])).pixels
+    inside: NDArray[np.bool_] = mask > np.iinfo(mask.dtype).max // 2
+    return inside
+
+
+def _decode_into(
+    pixels: NDArray[np.uint8], manifest: Manifest, rows: pd.DataFrame, preprocess: Preprocess, progress: Progress
+) -> None:
+    failures: list[str] = []
+    records = rows.to_dict("records")
+
+    def decode(place: int) -> None:
+        try:
+            pixels[place] = fitted_film(manifest, records[place], preprocess)  # type: ignore[arg-type]
+        except BadImage as error:
+            failures.append(str(error))
+
+    workers = cpu_count() or 1
+    cv2_threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        with ThreadPoolExecutor(workers) as pool, progress.task("Decoding films", len(records)) as task:
+            for start in range(0, len(records), _CHUNK):
+                places = range(start, min(start + _CHUNK, len(records)))
+                list(pool.map(decode, places))
+                task.advance(len(places))
+    finally:
+        cv2.setNumThreads(cv2_threads)
+    if failures:
+        raise BadManifest(f"{len(failures)} films cannot be used: {shown(sorted(failures))}", manifest.path)
+
+
+def _key(rows: pd.DataFrame, preprocess: Preprocess) -> str:
+    recipe = {**preprocess.to_dict(), "mean": 0, "std": 0, "version": _FORMAT_VERSION}
+    digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
+    columns: Sequence[str] = ("sha256", "mask_path") if preprocess.region == "lungs" else ("sha256",)
+    for column in columns:
+        digest.update("\n".join(rows[column]).encode())
+    return digest.hexdigest()[:16]
+
+
+def _writable_cache_folder(manifest: Manifest) -> Path:
+    """cache/ beside the manifest; where that is protected, a folder among the system's temporary files."""
+    assert manifest.path is not None
+    try:
+        folder = make_directory(manifest.path.parent / "cache")
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except (CannotWrite, OSError):
+        return make_directory(Path(tempfile.gettempdir()) / "plainfilm-cache")

@@ -1,0 +1,45 @@
+"""Which films belong together: those of one patient, and those that hold the same picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+
+def group_films(films: pd.DataFrame, pairs: Iterable[tuple[int, int]] = ()) -> pd.Series[str]:
+    """Name the group of each film: the closure over same patient, same pixels, and the given pairs.
+
+    films: rows with patient_id and sha256, empty where unknown (an unknown patient is nobody else's).
+    pairs: further row positions that belong together, such as near twins.
+    Returns g0000001 and so on, numbered by first appearance; "" for a film that could not be read.
+    """
+    parent = np.arange(len(films))
+    for key in ("patient_id", "sha256"):
+        values = films[key].to_numpy(dtype=object)
+        first: dict[str, int] = {}
+        for row, value in enumerate(values):
+            if value:
+                _join(parent, row, first.setdefault(value, row))
+    for one, other in pairs:
+        _join(parent, one, other)
+    roots = [_root(parent, row) for row in range(len(films))]
+    numbers: dict[int, int] = {}
+    names = []
+    for root, status in zip(roots, films["status"], strict=True):
+        names.append(f"g{numbers.setdefault(root, len(numbers) + 1):07d}" if status == "ok" else "")
+    return pd.Series(names, index=films.index, dtype=object)
+
+
+def _root(parent: NDArray[np.int64], row: int) -> int:
+    while parent[row] != row:
+        parent[row] = parent[parent[row]]
+        row = int(parent[row])
+    return row
+
+
+def _join(parent: NDArray[np.int64], one: int, other: int) -> None:
+    low, high = sorted((_root(parent, one), _root(parent, other)))
+    parent[high] = low

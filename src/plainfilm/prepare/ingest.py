@@ -1,0 +1,271 @@
+"""From a folder, an archive, a table or DICOM files to a manifest: list, join, choose, scan, group, split, write."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from plainfilm.core.files import cannot_write, make_directory, provenance, write_text
+from plainfilm.core.manifest import COLUMNS, SPLITS, Manifest, read_table, shown, typed
+from plainfilm.core.progress import Progress, Silence
+from plainfilm.errors import BadManifest, BadSource
+from plainfilm.prepare.card import dataset_card
+from plainfilm.prepare.group import group_films
+from plainfilm.prepare.scan import scan_films
+from plainfilm.prepare.sources import TABLE_COLUMNS, Listing, list_source, renamed
+from plainfilm.prepare.split import SplitPlan, fill_validation, split_by_group
+
+_JOINED_COLUMNS = ("label", "source", "patient_id", "view", "age", "sex", "mask_path", "split")
+
+
+@dataclass(frozen=True)
+class PrepareOptions:
+    """What a person may say about a source beyond what it shows.
+
+    columns: our column name -> theirs, for the table that is the source, or for `metadata` where the source is a folder.
+    metadata: a table that is joined to the films by path, file name or image_id.
+    classes: the classes to keep, in the order of the network's outputs; all, by name, where empty.
+    rename: label -> label, before `classes` is looked at; two labels may be merged.
+    plan: how to split.
+    resplit: draw a new split although the source came with one.
+    patient_key: secret for the hash of DICOM PatientIDs; drawn anew and thrown away where None.
+    parquet: write manifest.parquet instead of manifest.csv.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    metadata: Path | None = None
+    classes: tuple[str, ...] = ()
+    rename: Mapping[str, str] = field(default_factory=dict)
+    plan: SplitPlan = field(default_factory=SplitPlan)
+    resplit: bool = False
+    patient_key: bytes | None = None
+    parquet: bool = False
+
+
+def prepare(
+    source: str | Path, directory: str | Path, options: PrepareOptions | None = None, progress: Progress | None = None
+) -> Manifest:
+    """Make a manifest of the films in `source` and write it, with its dataset card, into `directory`.
+
+    Raises BadSource where the source cannot be read in one way only, BadConfig where the split cannot be drawn, CannotWrite.
+    """
+    options, progress = options or PrepareOptions(), progress or Silence()
+    source, directory = Path(source).resolve(), Path(directory)
+    _refuse_taken(directory)
+    listing = list_source(source, directory, {} if options.metadata else options.columns, progress)
+    films, notes = _joined(listing, options)
+    films = _chosen(films, options, source)
+    classes = _classes(films, options, source)
+    films = scan_films(films, options.patient_key or secrets.token_bytes(32), progress)
+    films, more_notes = _without_guessed_labels(films, listing, classes)
+    films["image_id"] = _image_ids(films, listing.root)
+    films["group"] = group_films(films)
+    columns, split_note = _split(films, listing, classes, options)
+    for name, places in columns.items():
+        films[name] = places
+    films["path"] = _relative(films["path"], listing.root)
+    films["mask_path"] = _relative(films["mask_path"], listing.root)
+    films = typed(films[[*COLUMNS, *(name for name in columns if name != "split")]].reset_index(drop=True))
+    info = {
+        "layout": listing.layout,
+        "notes": [*listing.notes, *notes, *more_notes, split_note],
+        "provenance": provenance(options.plan.seed, source=str(source.resolve())),
+    }
+    make_directory(directory)
+    manifest = Manifest(films, classes, listing.root, info)
+    manifest = manifest.write(directory / ("manifest.parquet" if options.parquet else "manifest.csv"))
+    write_text(directory / "dataset.md", dataset_card(manifest))
+    return manifest
+
+
+def _refuse_taken(directory: Path) -> None:
+    if directory.is_file():
+        raise BadSource("is a file: -o names a folder for the manifest", directory)
+    taken = [name for name in ("manifest.csv", "manifest.parquet") if (directory / name).exists()]
+    if taken:
+        raise BadSource(f"holds {taken[0]} already: choose another -o, or remove it first", directory)
+    try:
+        if directory.is_dir() and not any(directory.iterdir()):
+            return
+    except OSError as cause:
+        raise cannot_write(directory, cause) from cause
+
+
+def _joined(listing: Listing, options: PrepareOptions) -> tuple[pd.DataFrame, list[str]]:
+    """The listed films with what the metadata table knows of them; what the layout says comes first."""
+    if options.metadata is None:
+        return listing.rows, []
+    path = options.metadata
+    table = renamed(read_table(path, BadSource), options.columns, path)
+    keys = [name for name in ("path", "image_id") if name in table]
+    if not keys:
+        raise BadSource(
+            f"has neither a column path nor image_id (it has {shown(list(table.columns))}): name one by --columns path=NAME", path
+        )
+    place = _matched(listing, table, keys[0], path)
+    films = listing.rows.copy()
+    contradictions = []
+    for name in (column for column in _JOINED_COLUMNS if column in table):
+        values = table[name].to_numpy(dtype=object)
+        theirs = pd.Series([values[row] if row >= 0 else "" for row in place], index=films.index, dtype=object)
+        if name == "mask_path":
+            theirs = theirs.map(lambda mask: str((path.parent / mask).resolve()) if mask else "")
+        if name == "label":
+            differ = (films[name] != "") & (theirs != "") & (films[name] != theirs)
+            contradictions = [Path(film).name for film in films.loc[differ, "path"]]
+        films[name] = films[name].where((films[name] != "") & (theirs == ""), theirs.where(theirs != "", films[name]))
+    if contradictions:
+        raise BadSource(
+            f"gives {len(contradictions)} films another label than their folder ({shown(contradictions)}): correct one of the two",
+            path,
+        )
+    unmatched, unused = int((place < 0).sum()), len(table) - len(set(place[place >= 0]))
+    notes = [f"{path.name}: {len(films) - unmatched} films joined"]
+    if unmatched:
+        notes.append(f"{path.name}: {unmatched} films stand in no row ({shown([Path(films['path'].iloc[i]).name for i in (place < 0).nonzero()[0]])})")
+    if unused:
+        notes.append(f"{path.name}: {unused} rows have no film here")
+    if unmatched == len(films):
+        example = f"{table[keys[0]].iloc[0]!r} against {Path(films['path'].iloc[0]).name!r}" if len(table) else "it has no rows"
+        raise BadSource(f"matches none of the films ({example}): its {keys[0]} must give path, file name or image_id", path)
+    return films, notes
+
+
+def _matched(listing: Listing, table: pd.DataFrame, key: str, path: Path):  # type: ignore[no-untyped-def]
+    """The table's row of each film, -1 for none: by whole path where that says it, else by path under the root, name or stem."""
+    import numpy as np
+
+    paths = [Path(film) for film in listing.rows["path"]]
+    values = list(table[key])
+    ways = [
+        ([str((path.parent / value).resolve()) for value in values], [str(film.resolve()) for film in paths]),
+        (values, [film.relative_to(listing.root).as_posix() for film in paths]),
+        ([Path(value).name.lower() for value in values], [film.name.lower() for film in paths]),
+        ([value.lower() for value in values], [film.stem.lower() for film in paths]),
+    ]
+    best = np.full(len(paths), -1)
+    for theirs, ours in ways:
+        rows: dict[str, int] = {}
+        ambiguous = set()
+        for row, name in enumerate(theirs):
+            if name in rows:
+                ambiguous.add(name)
+            rows[name] = row
+        place = np.array([rows.get(name, -1) for name in ours])
+        if (place >= 0).sum() > (best >= 0).sum():
+            torn = sorted(ambiguous & set(ours))
+            shared = sorted({name for name in ours if ours.count(name) > 1 and name in rows}) if len(set(ours)) < len(ours) else []
+            if torn or shared:
+                raise BadSource(
+                    f"cannot be joined: {shown(torn or shared)} names more than one {'row' if torn else 'film'}; give paths in the "
+                    f"column path, relative to {path.parent}",
+                    path,
+                )
+            best = place
+    return best
+
+
+def _chosen(films: pd.DataFrame, options: PrepareOptions, source: Path) -> pd.DataFrame:
+    """The films with renamed labels, of the wanted classes only."""
+    present = set(films["label"]) - {""}
+    unknown = [label for label in options.rename if label not in present]
+    if unknown:
+        raise BadSource(f'--rename: no film has the label "{unknown[0]}"; there are {", ".join(sorted(present)) or "none"}', source)
+    films = films.assign(label=films["label"].map(lambda label: options.rename.get(label, label)))
+    if not options.classes:
+        return films
+    absent = [name for name in options.classes if name not in set(films["label"])]
+    if absent:
+        found = ", ".join(sorted(set(films["label"]) - {""})) or "none"
+        raise BadSource(f'--classes: no film has the label "{absent[0]}"; there are {found}', source)
+    return films[films["label"].isin(options.classes)].reset_index(drop=True)
+
+
+def _classes(films: pd.DataFrame, options: PrepareOptions, source: Path) -> tuple[str, ...]:
+    labels = [label for label in dict.fromkeys(films["label"]) if label]
+    by_lower: dict[str, list[str]] = {}
+    for label in labels:
+        by_lower.setdefault(" ".join(label.lower().replace("_", " ").replace("-", " ").split()), []).append(label)
+    alike = [names for names in by_lower.values() if len(names) > 1]
+    if alike:
+        raise BadSource(
+            f"has the classes {' and '.join(repr(name) for name in alike[0])}, which differ in case or spelling only: make them one by "
+            f'--rename "{alike[0][1]}={alike[0][0]}"',
+            source,
+        )
+    if len(labels) == 1:
+        raise BadSource(f'has one class only ("{labels[0]}"): a classifier needs two', source)
+    return options.classes or tuple(sorted(labels))
+
+
+def _without_guessed_labels(
+    films: pd.DataFrame, listing: Listing, classes: tuple[str, ...]
+) -> tuple[pd.DataFrame, list[str]]:
+    """Refuse folders of DICOM films that are patients or studies rather than classes."""
+    known = films[films["header_patient"] != ""]
+    if listing.layout == "classes" and len(classes) > 2 and len(known) == len(films):
+        patients_a_folder = known.groupby("label")["header_patient"].nunique()
+        if (patients_a_folder == 1).all() and known["header_patient"].nunique() == len(classes):
+            raise BadSource(
+                f"has folders ({shown(classes)}) that each hold one patient: patients are no classes. Give the labels by --metadata and "
+                "move the films into one folder, or sort them into folders by class",
+                listing.root,
+            )
+    unlabelled = int((films["label"] == "").sum())
+    return films, [f"{unlabelled} films have no label"] if unlabelled else []
+
+
+def _image_ids(films: pd.DataFrame, root: Path) -> list[str]:
+    """The shortest name that tells all films apart: stem, path without ending, path; a table's own image_id comes first."""
+    given = films["image_id"]
+    if (given != "").all() and not given.duplicated().any():
+        return list(given)
+    relative = [Path(path).relative_to(root) for path in films["path"]]
+    for names in ([path.stem for path in relative], [path.with_suffix("").as_posix() for path in relative]):
+        if len(set(names)) == len(names):
+            return names
+    return [path.as_posix() for path in relative]
+
+
+def _split(
+    films: pd.DataFrame, listing: Listing, classes: tuple[str, ...], options: PrepareOptions
+) -> tuple[dict[str, pd.Series[str]], str]:
+    """The split columns and a sentence on where they come from. Films without a label or that cannot be read have no place."""
+    usable = films[(films["status"] == "ok") & (films["label"] != "")]
+    empty = pd.Series("", index=films.index, dtype=object)
+    if not classes:
+        return {"split": empty}, "no film has a label: nothing was split"
+    if len(usable) == 0:
+        raise BadSource(f"has no readable film; the first reason: {films['error'].iloc[0]}", listing.root)
+
+    def placed(column: pd.Series[str]) -> pd.Series[str]:
+        return column.reindex(films.index).fillna("")
+
+    if listing.has_split or (options.metadata is not None and (films["split"] != "").any()):
+        if not options.resplit:
+            kept = usable[usable["split"] != ""]
+            lacking = [name for name in SPLITS if not (kept["split"] == name).any()]
+            if lacking == ["val"]:
+                column = fill_validation(kept, classes, options.plan)
+                return {"split": placed(column)}, "the split came with the source; validation films were taken out of its training films"
+            if lacking:
+                raise BadSource(f"has a split without {' and '.join(lacking)}: use --resplit to draw a new one", listing.root)
+            return {"split": placed(kept["split"])}, "the split came with the source and was kept"
+    drawn = split_by_group(usable, classes, options.plan)
+    return {name: placed(column) for name, column in drawn.items()}, "the split was drawn by class, whole groups only"
+
+
+def _relative(paths: pd.Series[str], root: Path) -> list[str]:
+    relative = []
+    for path in paths:
+        if path and not Path(path).is_relative_to(root):
+            raise BadManifest(f"{path} does not lie under {root}: move it there")
+        relative.append(Path(path).relative_to(root).as_posix() if path else "")
+    return relative
+
+
+__all__ = ["TABLE_COLUMNS", "PrepareOptions", "SplitPlan", "prepare"]
