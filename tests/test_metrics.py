@@ -514,6 +514,11 @@ def test_a_missing_value_of_pandas_is_an_unknown_group() -> None:
         index_groups(pandas.Series(["p", None], dtype="string"))
 
 
+def test_weights_that_are_no_counts_are_refused() -> None:
+    with pytest.raises(ValueError, match="weight holds float64, expected integers"):
+        RankedTable(**GOOD).measures(np.full((1, 2), 0.5))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("logit", [[[0.0, np.nan]], [[0.0, np.inf]], [0.0, 1.0]])
 def test_bad_logits_are_refused(logit: Any) -> None:
     with pytest.raises(ValueError, match="logit"):

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import RidgeClassifier
 
 from plainfilm.errors import BadConfig, CannotWrite, MissingExtra
 from plainfilm.prepare.phantom import FINDINGS, render_parts, render_phantom
@@ -104,8 +104,8 @@ class TestFilm:
         ]
         lies = pd.DataFrame(rows).groupby("finding").median()
         assert lies.in_one_lung["Lung_Opacity"] > 0.99
-        assert lies.in_one_lung["COVID"] < 0.85 and lies.in_one_lung["Viral Pneumonia"] < 0.85
-        assert lies.outwards["COVID"] > 0.03 > lies.outwards["Viral Pneumonia"]
+        assert lies.in_one_lung["COVID"] < 0.75 and lies.in_one_lung["Viral Pneumonia"] < 0.6
+        assert lies.outwards["COVID"] > 0.03 > 0 > lies.outwards["Viral Pneumonia"]
         assert lies.downwards["COVID"] > 0.06
         assert lies.fineness["Viral Pneumonia"] > 1.5 * lies.fineness[["COVID", "Lung_Opacity"]].max()
 
@@ -124,11 +124,11 @@ class TestFilm:
         is_test = np.arange(len(labels)) % 2 == 1
 
         def accuracy(features):
-            model = LogisticRegression(C=0.1, max_iter=300).fit(features[~is_test], labels[~is_test])
+            model = RidgeClassifier(alpha=10).fit(features[~is_test], labels[~is_test])
             return model.score(features[is_test], labels[is_test])
 
         assert abs(accuracy(whole * outside) - 0.25) < 0.09  # three standard errors of 200 guesses
-        assert accuracy(whole) > 0.55
+        assert accuracy(whole) > 0.45
 
     def test_an_unknown_finding_is_refused_with_the_known_ones(self):
         with pytest.raises(BadConfig, match="'Covid'; known are COVID, Lung_Opacity, Normal, Viral Pneumonia"):
@@ -250,7 +250,7 @@ class TestPlanted:
         planted = kinds(flawed).query("twin_of != ''")
         count = Counter(planted["kind"])
         assert count.pop("identical") in range(6, 11)
-        assert set(count) == set(TWINS) and sum(count.values()) in range(34, 40)
+        assert set(count) == set(TWINS) and sum(count.values()) in range(36, 41)
         files = pixels(flawed)
         for row in planted.itertuples():
             assert (files[row.image] == files[row.twin_of]) == (row.kind == "identical")
@@ -286,18 +286,19 @@ class TestPlanted:
         marked = kinds(flawed).query("kind == 'shortcut: grey'")["image"]
         assert all(path.startswith("Normal/") for path in marked) and len(marked) == 12
         options = PhantomOptions(shortcut="texture", shortcut_share=0.5)
-        half = make_phantoms(tmp_path / "set", {"COVID": 40, "Normal": 5}, seed=2, options=options)
+        half = make_phantoms(tmp_path / "set", {"COVID": 24, "Normal": 3}, seed=2, options=options)
         assert set(kinds(half)["kind"]) == {"shortcut: texture"}
-        assert 11 < len(kinds(half)) < 29 and kinds(half)["image"].str.startswith("COVID/").all()
+        assert 5 < len(kinds(half)) < 19 and kinds(half)["image"].str.startswith("COVID/").all()
 
     def test_sources_come_in_every_class_or_in_one(self, tmp_path):
-        fair = make_phantoms(tmp_path / "fair", 12, seed=3, options=PhantomOptions(sources=2))
+        fair = make_phantoms(tmp_path / "fair", 6, seed=3, options=PhantomOptions(sources=2))
         table = pd.read_csv(fair / "metadata.csv")
         label = table["path"].str.split("/").str[0]
         assert (pd.crosstab(label, table["source"]) > 0).all(axis=None)
         options = PhantomOptions(sources=6, source_by_class=True)
-        confounded = make_phantoms(tmp_path / "confounded", 8, seed=3, options=options)
+        confounded = make_phantoms(tmp_path / "confounded", 5, seed=3, options=options)
         table = pd.read_csv(confounded / "metadata.csv")
+        label = table["path"].str.split("/").str[0]
         assert (table.assign(label=label).groupby("source")["label"].nunique() == 1).all()
         assert table["source"].nunique() == 6
         sheet = pd.read_excel(confounded / "Lung_Opacity.metadata.xlsx")

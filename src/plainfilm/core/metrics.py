@@ -195,7 +195,13 @@ class RankedScore:
         self._order = order[: self._ends.max(initial=0)]  # only negative films come after the last step
 
     def climb(self, weight: Integers) -> Climb:
-        """What is found at each step; weight: (W, N) int, how often each film counts."""
+        """What is found at each step, where film n of weighting w counts weight[w, n] times.
+
+        weight: (W, N) int, 0 or more.
+        Raises ValueError where the weights are not integers: they are added up as such.
+        """
+        if not np.issubdtype(weight.dtype, np.integer):
+            raise ValueError(f"weight holds {weight.dtype}, expected integers")
         passed = _running_total(weight, self._order)
         hits = _running_total(weight, self._hits).take(self._hit_ends, axis=1)
         positives = hits[:, -1].astype(np.float64)

@@ -6,9 +6,9 @@
         lead="Four classes",
     )
 
-Every piece is an `Html`. Any other text is escaped where it enters a piece, so nothing that a file holds becomes markup.
-The page carries its style and its pictures, loads nothing and runs nothing; a content policy in its head forbids both. What
-plainfilm is not for stays in sight on the screen and stands on every printed sheet.
+Every piece is an `Html`. Any other text is escaped where it enters a piece, so nothing that a file holds becomes
+markup. The page carries its style and its pictures, loads nothing and runs nothing; a content policy in its head forbids
+both. What plainfilm is not for stays in sight on the screen and stands on every printed sheet.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _CONTENT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 class Html(str):
-    """A piece of page. Joining or formatting it gives plain text, which is escaped: a mistake shows, it does not run."""
+    """A piece of page. Formatting it gives plain text again, which is escaped: a mistake shows, it does not run."""
 
     __slots__ = ()
 
@@ -112,7 +112,7 @@ def folded(summary: str, *content: str, is_open: bool = False) -> Html:
 def swatch(colour: str, label: str) -> Html:
     """A label beside a dot of its colour in the figures. colour: as CSS writes it, `#0072b2`."""
     dot = _element("span", class_="dot", style=f"background:{colour}", aria_hidden="true")
-    return _element("span", dot, label, class_="swatch")
+    return _element("span", dot, _breakable(label), class_="swatch")
 
 
 def estimate(interval: Interval, digits: int = 3) -> Html:
@@ -136,6 +136,12 @@ def cards(numbers: Iterable[Card]) -> Html:
         ),
         class_="cards",
     )
+
+
+def facts(pairs: Iterable[tuple[str, str]]) -> Html:
+    """What is known, each under its name; where the numbers are not what one should see first."""
+    named = (_element("div", _element("dt", name), _element("dd", fact)) for name, fact in pairs)
+    return _element("dl", *named, class_="facts")
 
 
 def alert(level: Level, title: str, *content: str) -> Html:
@@ -167,10 +173,10 @@ def table(
     def line(cells: Sequence[str]) -> Html:
         if len(cells) != len(columns):
             raise ValueError(f'a row of the table "{caption}" has {len(cells)} cells, expected {len(columns)}')
-        first = _element("th", cells[0], scope="row")
+        first = _element("th", _breakable(cells[0]), scope="row")
         return _element("tr", first, *(_cell("td", *pair) for pair in zip(cells[1:], columns[1:], strict=True)))
 
-    top = _element("tr", *(_cell("th", column.title, column, scope="col") for column in columns))
+    top = _element("tr", *(_cell("th", _breakable(column.title), column, scope="col") for column in columns))
     bottom = [line(cells) for cells in footer]
     whole = _element(
         "table",
@@ -190,8 +196,13 @@ def _cell(tag: str, content: str, column: Column, **attributes: str) -> Html:
 
 
 def figure(picture: bytes, alt: str, caption: str, *, is_wide: bool = False) -> Html:
-    """A drawing on a white card. picture: SVG or PNG. alt: what it shows, for those who cannot see it."""
-    return _element("figure", _image(picture, alt), _element("figcaption", caption), class_="wide" if is_wide else "")
+    """A drawing on a white card.
+
+    picture: SVG or PNG. alt: what it shows, for those who cannot see it.
+    is_wide: it has a row for itself, in its own size; others share a row.
+    """
+    canvas = _element("div", _image(picture, alt), class_="canvas")
+    return _element("figure", canvas, _element("figcaption", caption), class_="wide" if is_wide else "")
 
 
 def figures(*pictures: Html) -> Html:
@@ -263,6 +274,11 @@ def _element(tag: str, *content: str, **attributes: str) -> Html:
         f' {name.rstrip("_").replace("_", "-")}="{_escaped(value)}"' for name, value in attributes.items() if value
     )
     return Html(f"<{tag}{given}>{joined(*content)}</{tag}>")
+
+
+def _breakable(text: str) -> Html:
+    """The text, which a line may also break after an underscore or slash: class names are long."""
+    return text if isinstance(text, Html) else Html(re.sub(r"([_/])(?=\w)", r"\1<wbr>", _escaped(text)))
 
 
 def _escaped(text: str) -> Html:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from plainfilm.core.page import (
     Html,
     Section,
     code,
+    facts,
     figure,
     figures,
     folded,
@@ -60,7 +61,7 @@ def films_section(run: Run, manifest: Manifest) -> Section:
         "Data and split",
         paragraph(
             f"{films:,} films, of which {ok:,} can be read. A group holds the films of one patient and the copies of one "
-            "picture; it belongs into one split as a whole. ",
+            "picture; it lies in one split as a whole. ",
             where,
         ),
         _split_table(manifest, column),
@@ -121,10 +122,10 @@ def _unreadable(manifest: Manifest) -> Html:
 # The training --------------------------------------------------------------------------------------------------------
 
 
-def training_section(run: Run, facts: Mapping[str, Any], pictures: Mapping[str, Picture]) -> Section:
-    """How the network was trained. facts: what the run's completion mark says; any of it may be absent."""
+def training_section(run: Run, completion: Mapping[str, Any], pictures: Mapping[str, Picture]) -> Section:
+    """How the network was trained. completion: what the run's completion mark says; any of it may be absent."""
     captions = {
-        "loss": "Loss, epoch by epoch. Where validation rises while training falls, the network learns the films by heart.",
+        "loss": "Loss, epoch by epoch. Validation rising while training falls: learnt by heart.",
         "scores": "Scores on validation, and accuracy on training films as they were augmented.",
     }
     curves = [
@@ -134,7 +135,7 @@ def training_section(run: Run, facts: Mapping[str, Any], pictures: Mapping[str, 
     main = [name for name in _settings(run.config) if name in _MAIN_SETTINGS or name in changed]
     return section(
         "Training",
-        table("What happened", texts("", ""), _fact_rows(facts)) if facts else "",
+        _facts(completion) if completion else "",
         figures(*curves) if curves else paragraph("No epoch is recorded."),
         _settings_table("The main settings, and all that differ from their default", run.config, main),
         folded("All settings", _settings_table("All settings", run.config, list(_settings(run.config)))),
@@ -159,15 +160,14 @@ def _settings_table(caption: str, config: TrainConfig, names: Sequence[str]) -> 
     return table(caption, texts("Setting", "Value", "Default, where it differs", "Meaning"), rows)
 
 
-def _fact_rows(facts: Mapping[str, Any]) -> Iterator[Sequence[str]]:
-    """What is known by name first, in our words; then all else that is a plain value, in its own."""
-    for key in (*_FACTS, *(key for key in facts if key not in _FACTS and key != "format_version")):
-        value = facts.get(key)
-        if isinstance(value, str | int | float):
-            yield [
-                _FACTS.get(key, key.replace("_", " ").capitalize()),
-                _duration(value) if key == "seconds" else _readable(value),
-            ]
+def _facts(known: Mapping[str, Any]) -> Html:
+    """What we have words for comes first; then all else that is a plain value, in its own."""
+    keys = (*_FACTS, *(key for key in known if key not in _FACTS and key != "format_version"))
+    plain = {key: known[key] for key in keys if isinstance(known.get(key), str | int | float)}
+    named = {_FACTS.get(key, key.replace("_", " ").capitalize()): key for key in plain}
+    return facts(
+        (name, _duration(plain[key]) if key == "seconds" else _readable(plain[key])) for name, key in named.items()
+    )
 
 
 def _readable(value: Any) -> str:

@@ -37,6 +37,7 @@ _STYLE: Any = {
     "lines.linewidth": 1.7, "legend.frameon": False, "figure.facecolor": "white", "figure.constrained_layout.use": True,
     "svg.hashsalt": "plainfilm", "svg.fonttype": "path",
 }  # fmt: skip
+_CELL_INCHES = 0.84  # room for "0.93 to 0.97"
 _PNG_DPI = 200  # twice a screen's
 _CURVES_TOGETHER = 6  # above so many classes, each gets a panel of its own
 _CORNER_FROM = 0.9  # from this area on, all happens in the upper corner, which is then shown enlarged
@@ -94,6 +95,8 @@ def _picture(draw: Callable[[], tuple[Figure, str] | None]) -> Picture | None:
         if drawn is None:
             return None
         figure, alt = drawn
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # what was laid out for the one format serves the other
         svg, png = io.BytesIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None})
         figure.savefig(png, format="png", dpi=_PNG_DPI)
@@ -136,7 +139,8 @@ def _history(
     if not heights:
         return None
     figure = Figure(figsize=(5.6, 3.7))
-    axes = figure.add_subplot(xlabel="Epoch", title=title)
+    axes = figure.add_subplot(xlabel="Epoch")
+    axes.set_title(title, pad=14)
     for key, height in heights.items():
         label, colour, dashes = series[key]
         marker = "o" if np.isfinite(height).sum() < 3 else ""
@@ -180,26 +184,19 @@ def _confusion(split: Mapping[str, Any], classes: Sequence[str], *, in_shares: b
     count = np.array(split["confusion"]["counts"])  # (C, C)
     share = [[interval_of(cell) for cell in row] for row in split["confusion"]["share"]]
     shade = np.array([[cell.value for cell in row] for row in share])
-    side = len(classes) * (0.78 if in_shares else 0.62)
-    figure = Figure(figsize=(max(3.0, side) + 1.9, max(2.4, side * 0.85) + 1.4))
-    axes = figure.add_subplot(
-        xlabel="Predicted", ylabel="True", title="Share of the true class" if in_shares else "Films"
-    )
+    side = len(classes) * _CELL_INCHES
+    figure = Figure(figsize=(max(2.6, side) + 1.8, max(2.2, side * 0.8) + 1.3))
+    axes = figure.add_subplot(xlabel="Predicted", ylabel="True")
+    axes.set_title("Share of the true class" if in_shares else "Films")
     axes.imshow(np.nan_to_num(shade), cmap="Blues", vmin=0, vmax=1.15, aspect="auto")
     for row in range(len(classes)):
         for column in range(len(classes)):
             text = _share_text(share[row][column]) if in_shares else f"{count[row, column]:,}"
             colour = "white" if shade[row, column] > 0.55 else _INK
-            axes.text(
-                column, row, text, color=colour, ha="center", va="center", fontsize=7.5 if in_shares else 9,
-                linespacing=1.4,
-            )  # fmt: skip
-    names = [wrapped(name, 16) for name in classes]
-    is_long = max(len(line) for name in names for line in name.split("\n")) > 7 * (side / len(classes)) / 0.62
-    axes.set_xticks(
-        range(len(classes)), names, rotation=35 if is_long else 0, ha="right" if is_long else "center",
-        rotation_mode="anchor" if is_long else "default",
-    )  # fmt: skip
+            size = 7 if in_shares else 9
+            axes.text(column, row, text, color=colour, ha="center", va="center", fontsize=size, linespacing=1.4)
+    names = [wrapped(name, 18) for name in classes]
+    axes.set_xticks(range(len(classes)), names, rotation=35, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(classes)), names)
     axes.tick_params(length=0, labelcolor=_INK)
     axes.grid(visible=False)
@@ -235,7 +232,7 @@ class _Kind:
 _ROC = _Kind("roc", "fpr", "ROC, one class against the rest", "1 − specificity", "Sensitivity", "auroc", "AUROC")
 _PRECISION_RECALL = _Kind(
     "pr", "recall", "Precision and recall, one class against the rest", "Recall (sensitivity)", "Precision",
-    "average_precision", "average precision",
+    "average_precision", "Average precision",
 )  # fmt: skip
 
 
@@ -271,7 +268,7 @@ def _one_panel(
             _draw_curve(corner, split, name, looks[name], kind)
         corner.set(xlim=(0, 0.25) if kind is _ROC else (0.75, 1), ylim=(0.75, 1.005))
         corner.tick_params(labelsize=7, length=2)
-        corner.set_title("The corner, enlarged", fontsize=7.5, color=_SOFT)
+        corner.annotate("enlarged", (0.5, 0.06), xycoords="axes fraction", ha="center", fontsize=7.5, color=_SOFT)
         corner.spines[:].set_visible(True)
     handles = [Line2D([], [], color=looks[name].colour, linestyle=looks[name].dashes) for name in known]
     labels = [f"{shortened(name, 34)}  {format_interval(areas[name])}" for name in known]

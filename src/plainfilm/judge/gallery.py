@@ -80,12 +80,13 @@ class LightBox:
         """The film with its truth, the answer, the source and its name; a text in its place where it is gone."""
         truth, predicted = (swatch(self.colours[name], name) for name in (answer.label, answer.predicted))
         is_right = answer.label == answer.predicted
-        said = joined(predicted, f" {answer.probability:.3f}")
         return film(
             self._picture(answer.image_id),
-            f"Film {answer.image_id}: {answer.label}, taken for {answer.predicted} with probability {answer.probability:.3f}",
-            *([joined(strong("right"), " ", said)] if is_right else [joined("true ", truth), joined("said ", said)]),
-            f"{answer.source or 'unknown source'} · {answer.image_id}",
+            f"Film {answer.image_id} of class {answer.label}, taken for {answer.predicted}",
+            *([] if is_right else [joined("true ", truth), joined("said ", predicted)]),
+            joined("with ", strong(f"{answer.probability:.3f}")),
+            answer.source or "unknown source",
+            answer.image_id,
         )
 
     def _picture(self, image_id: str) -> bytes | str:

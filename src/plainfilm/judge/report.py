@@ -153,18 +153,18 @@ def _lead(evidence: _Evidence) -> str:
 
 
 def _result(evidence: _Evidence) -> Section:
-    measured, of_split = evidence.measured["metrics"], f"{evidence.split_name} split"
+    measured = evidence.measured["metrics"]
     titles = {"accuracy": "Accuracy", "balanced_accuracy": "Balanced accuracy", "macro_auroc": "Macro AUROC"}
-    scores = [Card(f"{title}, {of_split}", *_value_and_interval(measured[name])) for name, title in titles.items()]
+    scores = [Card(title, *_value_and_interval(measured[name])) for name, title in titles.items()]
     readings = evidence.run.test_readings
     counts = [
-        Card(f"Films, {of_split}", f"{evidence.measured['films']:,}", f"in {evidence.measured['groups']:,} groups"),
+        Card(f"{evidence.split_name.capitalize()} films", f"{evidence.measured['films']:,}", f"in {evidence.measured['groups']:,} groups"),
         Card("Test split read", f"{readings:,}", "time for this run" if readings == 1 else "times for this run"),
     ]
     doubts = find_doubts(evidence.run, evidence.manifest, evidence.metrics)
     drawn = evidence.metrics["bootstrap"]
     return section(
-        "Result",
+        f"Result on the {evidence.split_name} split",
         cards([*scores, *counts]),
         paragraph(
             f"Below each score stands its {drawn['level']:.0%} interval, from {drawn['repeats']:,} bootstraps over groups. ",
@@ -252,21 +252,21 @@ def _gallery(evidence: _Evidence) -> Iterator[Section]:
     rows = (
         (
             heading(name),
-            gallery(map(box.show, films)) if films else paragraph("No film of this class was named rightly."),
+            gallery(map(box.show, films)) if films else paragraph("No film of this class was classified correctly."),
         )
         for name, films in right.items()
     )
     yield section(
         "Sample films",
         paragraph(
-            f"Some films of the {evidence.split_name} split that were named rightly, drawn by chance, as the network saw "
-            "them, with the probability that it gave."
+            f"Correctly classified films of the {evidence.split_name} split, drawn by chance, as the network saw them, "
+            "with the probability that it gave."
         ),
         *(piece for row in rows for piece in row),
     )
     wrong = sum(answer.label != answer.predicted for answer in given)
     surest = surest_mistakes(given)
-    told = f"{wrong:,} of {len(given):,} films of the {evidence.split_name} split were named wrongly"
+    told = f"{wrong:,} of {len(given):,} films of the {evidence.split_name} split were misclassified"
     yield section(
         "Surest mistakes",
         paragraph(f"{told}; below, the {len(surest)} of which the network was surest." if surest else f"{told}."),

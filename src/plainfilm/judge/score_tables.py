@@ -58,9 +58,9 @@ def classification_report(metrics: Mapping[str, Any], split: str, colours: Mappi
     )
     means = (
         [title, *(_cell(measured, f"{kind}_{measure}") for measure in _BY_CLASS), f"{of_split['films']:,}"]
-        for title, kind in (("Mean over classes (macro)", "macro"), ("Mean over films (weighted)", "weighted"))
+        for title, kind in (("Macro mean", "macro"), ("Weighted mean", "weighted"))
     )
-    title = f"{SPLIT_NAMES[split].capitalize()} split: each class against the rest"
+    title = f"{SPLIT_NAMES[split].capitalize()} split: each class against the rest; means over classes, plain and by films"
     return joined(table(title, columns, rows, footer=means), _on_perfection(of_split))
 
 
@@ -77,8 +77,8 @@ def confusion_table(split: Mapping[str, Any], classes: Sequence[str]) -> Html:
 
 def source_table(split: Mapping[str, Any], colours: Mapping[str, str]) -> Html:
     """What holds within each source."""
-    measured = numbers("Films", "Answered rightly", "AUROC within the source")
-    columns = [*texts("Source", "Class"), *measured, *texts("Answers given")]
+    measured = numbers("Films", "Correct", "AUROC within the source")
+    columns = [*texts("Source", "Class"), *measured, *texts("Taken for")]
     of_sources = split["by_source"]
     rows = (row for one in of_sources[:SOURCES_SHOWN] for row in _source_rows(one, colours))
     more = len(of_sources) - SOURCES_SHOWN

@@ -108,8 +108,8 @@ def _consolidation(rng: np.random.Generator, sides: tuple[Lung, Lung], canvas: C
     for _ in range(4):
         bulk += hill(rng, centre + vary(rng, 0.05, 2), radius * (0.7 + 0.4 * rng.random()), 96)
     ragged = bulk * (1 + 0.35 * cloud(rng, 96, (8, 16, 32)))
-    dense = 0.27 / (1 + np.exp(3.5 * (1.4 - ragged)))
-    return canvas.warped(np.asarray(dense, np.float32))
+    dense = np.clip((ragged - 0.5) / 1.7, 0, 1)
+    return canvas.warped(np.asarray(0.27 * dense**2 * (3 - 2 * dense), np.float32))
 
 
 def _interstitial(rng: np.random.Generator, sides: tuple[Lung, Lung], canvas: Canvas) -> Field:

@@ -148,17 +148,15 @@ def _spine(rng: np.random.Generator, canvas: Canvas) -> Field:
 def _ribs(rng: np.random.Generator, canvas: Canvas, sides: tuple[Lung, Lung]) -> Field:
     """Ten pairs of ribs: the posterior parts bright, the anterior ones, which run back down to the middle, fainter."""
     pitch, first, slope = 0.118 + vary(rng, 0.004), -0.81 + vary(rng, 0.03), 1 + vary(rng, 0.2)
-    posterior, anterior = [], []
+    posterior, anterior, number = [], [], np.arange(10)
     for lung in sides:
-        flip = (lung.side, 1)
-        for number in range(10):
-            y = first + pitch * number + vary(rng, 0.004)
-            end = y + slope * (0.07 + 0.018 * number)
-            wall = np.interp(end, lung.wall[6:, 1], np.abs(lung.wall[6:, 0])) + 0.015
-            back = [(0.07, y), (0.5 * wall, y - 0.09), (0.97 * wall, y - 0.03), (wall, end)]
-            front = [(wall, end), (0.99 * wall, end + 0.15), (0.78 * wall, end + 0.26), (0.48 * wall, end + 0.31)]
-            posterior.append(bezier(back) * flip)
-            anterior += [bezier(front) * flip] if number < 7 else []
+        y = first + pitch * number + vary(rng, 0.004, 10)
+        end = y + slope * (0.07 + 0.018 * number)
+        wall = np.interp(end, lung.wall[6:, 1], np.abs(lung.wall[6:, 0])) + 0.015
+        back = [(0.07 + 0 * y, y), (0.5 * wall, y - 0.09), (0.97 * wall, y - 0.03), (wall, end)]
+        front = [(wall, end), (0.99 * wall, end + 0.15), (0.78 * wall, end + 0.26), (0.48 * wall, end + 0.31)]
+        posterior += list(bezier(np.transpose(back, (2, 0, 1))) * (lung.side, 1))
+        anterior += list(bezier(np.transpose(front, (2, 0, 1))[:7]) * (lung.side, 1))
     back_part = canvas.layer().bands(posterior, 0.026, inside=0.6, rim=1)
     return back_part.soft(0.006, 0.095) + canvas.layer().bands(anterior, 0.028, inside=0.7, rim=1).soft(0.007, 0.055)
 

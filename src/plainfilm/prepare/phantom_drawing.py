@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, pairwise
 from typing import Any, TypeAlias
 
 import cv2
@@ -52,7 +53,8 @@ class Canvas:
         """Curves (N, 2) in chest units as cv2 takes them: in sixteenths of a pixel."""
         px = np.concatenate(curves) @ self.to_px[:, :2].T + self.to_px[:, 2]
         sixteenths = np.rint(px * 2**_FRACTION_BITS).astype(np.int32)
-        return np.split(sixteenths, np.cumsum([len(curve) for curve in curves])[:-1])
+        ends = list(accumulate(len(curve) for curve in curves))
+        return [sixteenths[begin:end] for begin, end in pairwise([0, *ends])]
 
     def warped(self, chart: Field) -> Field:
         """A square field over chest units -1 to 1, laid on the film; 0 beyond its edge."""
@@ -88,7 +90,7 @@ class Layer:
         """Draw bony bands along curves: a fainter inside between two brighter rims."""
         upper = [curve - np.array([0, half_width]) for curve in curves]
         lower = [curve + np.array([0, 2 * half_width]) for curve in upper]
-        self.fill(*(np.vstack([u, w[::-1]]) for u, w in zip(upper, lower, strict=True)), weight=inside)
+        self.fill(*(np.concatenate([u, w[::-1]]) for u, w in zip(upper, lower, strict=True)), weight=inside)
         return self.lines(*upper, *lower, width=0.009, weight=rim)
 
     def soft(self, blur: float, amount: float = 1.0) -> Field:
@@ -113,10 +115,10 @@ def spline(points: ArrayLike, steps: int = 8) -> Curve:
 
 
 def bezier(points: ArrayLike, steps: int = 16) -> Curve:
-    """The cubic Bézier curve of four points."""
-    p0, p1, p2, p3 = np.asarray(points, np.float64)
-    t = np.linspace(0, 1, steps)[:, None]
-    return np.asarray((1 - t) ** 3 * p0 + 3 * (1 - t) ** 2 * t * p1 + 3 * (1 - t) * t**2 * p2 + t**3 * p3)
+    """The cubic Bézier curves of sets of four points: (..., 4, 2) to (..., steps, 2)."""
+    t = np.linspace(0, 1, steps)
+    weights = np.stack([(1 - t) ** 3, 3 * (1 - t) ** 2 * t, 3 * (1 - t) * t**2, t**3], axis=1)
+    return np.asarray(weights @ np.asarray(points, np.float64))
 
 
 def ellipse(x: float, y: float, half_width: float, half_height: float, tilt_degrees: float = 0.0) -> Curve:

@@ -212,8 +212,8 @@ def _plan_class(finding: str, count: int, seed: int, options: PhantomOptions) ->
 def _planted_kind(nth: int, options: PhantomOptions, offset: int) -> str:
     """What the nth planted film of a class is: the two shares mixed evenly, the kinds of near twins in turn."""
     share = options.twin_share / (options.twin_share + options.identical_share)
-    nth_twin = int(nth * share + 1e-9)
-    if nth_twin == int((nth - 1) * share + 1e-9):
+    nth_twin = int(nth * share + 0.5)
+    if nth_twin == int((nth - 1) * share + 0.5):
         return "identical"
     return TWINS[(nth_twin - 1 + 3 * offset) % len(TWINS)]
 

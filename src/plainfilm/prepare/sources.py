@@ -294,8 +294,8 @@ def _known_split(name: str, path: Path) -> str:
 
 
 def _listing(layout: str, rows: list[dict[str, str]], root: Path, notes: list[str], *, has_split: bool = False) -> Listing:
-    table = pd.DataFrame(rows, dtype=object).reindex(columns=list(TABLE_COLUMNS)).fillna("")
-    return Listing(layout, table.astype(str), root, has_split, notes)
+    table = pd.DataFrame({name: [row.get(name, "") for row in rows] for name in TABLE_COLUMNS}, dtype=object)
+    return Listing(layout, table, root, has_split, notes)
 
 
 def _unpacked(archive: Path, target: Path, progress: Progress) -> Path:

@@ -1,0 +1,132 @@
+"""JPEG with 8 bits: the walk over its markers, and OpenCV for its pixels. Source: ITU-T T.81."""
+
+import re
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+
+from plainfilm.core.formats.exif import orientation_of
+from plainfilm.core.formats.raster import Raster, Samples, check_size, cut_off, damaged, decoded_by_opencv
+from plainfilm.errors import BadImage
+
+SOI, EOI, SOS, DHT, DQT, DRI, APP1 = 0xD8, 0xD9, 0xDA, 0xC4, 0xDB, 0xDD, 0xE1
+SCAN_DATA = 0  # our own number, not a marker: the coded pixels that follow a start of scan
+_WITHOUT_LENGTH = frozenset((0x00, 0x01, SOI, *range(0xD0, 0xD8)))
+_PROCESSES = {
+    **{0xC0: "baseline", 0xC1: "extended", 0xC2: "progressive", 0xC3: "lossless", 0xF7: "JPEG-LS"},
+    **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical"),
+    **dict.fromkeys((0xC9, 0xCA, 0xCB), "arithmetic"),
+}
+_AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # a marker that is no stuffed byte, no restart and no fill byte
+_MOST_SEGMENTS = 100_000
+_MOST_SCANS = 64  # encoders write about ten; each further one costs a pass over the whole picture
+
+Segments = Sequence[tuple[int, memoryview]]
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The frame header of a JPEG.
+
+    process: baseline, extended, progressive, lossless, hierarchical, arithmetic or JPEG-LS.
+    bit_depth: bits a sample. components: samples a pixel: 1 grey, 3 colour, 4 print colours.
+    quantisation_table: the number of the table of the first component.
+    """
+
+    process: str
+    width: int
+    height: int
+    bit_depth: int
+    components: int
+    quantisation_table: int
+
+
+def read_jpeg(content: bytes, max_pixels: int) -> Raster:
+    """Decode a JPEG to grey. Raises BadImage where it is cut off, damaged, larger than max_pixels or of an unread kind."""
+    segments = jpeg_segments(content)
+    frame = jpeg_frame(segments)
+    check_size(frame.width, frame.height, max_pixels)
+    exif = next((body for marker, body in segments if marker == APP1 and body[:6] == b"Exif\x00\x00"), b"")
+    return Raster(
+        samples=decoded_jpeg(content, segments, frame),
+        alpha=None,
+        bit_depth=8,
+        colour="grey" if frame.components == 1 else "rgb",
+        orientation=orientation_of(bytes(exif[6:])),
+    )
+
+
+def jpeg_segments(content: bytes) -> list[tuple[int, memoryview]]:
+    """(marker, body) of each segment up to the end of image, and (SCAN_DATA, bytes) after each start of scan.
+
+    What follows the end of image is left alone. Raises BadImage where there is no end of image after coded pixels, and where
+    something else stands in a marker's place. Source: ITU-T T.81 annex B.
+    """
+    view = memoryview(content)
+    segments: list[tuple[int, memoryview]] = []
+    scans = 0
+    at = 2
+    while at + 2 <= len(content) and len(segments) < _MOST_SEGMENTS:
+        if content[at] != 0xFF:
+            raise damaged(f"byte {at:,} of the JPEG ought to begin a marker")
+        marker = content[at + 1]
+        if marker == EOI:
+            if not scans:
+                raise damaged("the JPEG holds no picture")
+            return segments
+        if marker == 0xFF:  # a fill byte
+            at += 1
+            continue
+        length = int.from_bytes(view[at + 2 : at + 4])
+        end = at + 2 + length
+        if at + 4 > len(content) or end > len(content):
+            break
+        if marker in _WITHOUT_LENGTH or length < 2:
+            raise damaged(f"byte {at:,} of the JPEG ought to begin a marker with a length")
+        segments.append((marker, view[at + 4 : end]))
+        at = end
+        if marker == SOS:
+            scans += 1
+            if scans > _MOST_SCANS:
+                raise BadImage(f"stores its pixels in more than {_MOST_SCANS} scans; save it again as a plain JPEG or a PNG")
+            next_marker = _AFTER_SCAN.search(content, at)
+            if next_marker is None:
+                break
+            segments.append((SCAN_DATA, view[at : next_marker.start()]))
+            at = next_marker.start()
+    raise cut_off(f"the JPEG ends after {len(content):,} bytes, before its end-of-image mark")
+
+
+def jpeg_frame(segments: Segments) -> Frame:
+    """The one frame header among the segments. Raises BadImage where there is none, or several, or a broken one."""
+    found = [(marker, body) for marker, body in segments if marker in _PROCESSES]
+    if len(found) != 1:
+        raise damaged(f"the JPEG has {len(found)} frame headers, expected 1")
+    marker, body = found[0]
+    if len(body) < 9 or len(body) != 6 + 3 * body[5]:
+        raise damaged("the frame header of the JPEG is of a wrong length")
+    bit_depth, height, width, components = struct.unpack_from(">BHHB", body)
+    return Frame(_PROCESSES[marker], width, height, bit_depth, components, body[8])
+
+
+def decoded_jpeg(content: bytes, segments: Segments, frame: Frame) -> Samples:
+    """(H, W) uint8 grey; of a colour JPEG its luma, which is stored as such. Raises BadImage where OpenCV could not.
+
+    A block of 8 x 8 pixels costs at least two bits, in progressive scans one (ITU-T T.81 F.1.2, G.1.2): a header that declares more
+    blocks than that lies, or the file was cut and closed again, which OpenCV would fill with grey.
+    """
+    if frame.process not in ("baseline", "extended", "progressive"):
+        raise BadImage(f"is a JPEG of the {frame.process} kind, which is read inside DICOM if at all; save it as PNG")
+    if frame.bit_depth != 8:
+        raise BadImage(f"is a JPEG of {frame.bit_depth} bits, which is read only inside DICOM; save it as a 16-bit PNG")
+    if frame.components == 4:
+        raise BadImage("is a JPEG in print colours (CMYK); expected grey or RGB, save it as grey first")
+    if frame.components not in (1, 3):
+        raise BadImage(f"is a JPEG of {frame.components} colours; expected 1 (grey) or 3 (RGB)")
+    blocks = -(-frame.width // 8) * -(-frame.height // 8)
+    bits = 8 * sum(len(body) for marker, body in segments if marker == SCAN_DATA)
+    if bits < blocks * (1 if frame.process == "progressive" else 2):
+        raise cut_off(f"{frame.width} x {frame.height} pixels cannot be in {bits // 8:,} bytes of JPEG data")
+    return decoded_by_opencv(content, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION, frame.width, frame.height)

@@ -1,0 +1,333 @@
+"""Each layout is told apart by looking, and what cannot be told is refused in one line."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import write_png
+
+from plainfilm.core.image import read_film
+from plainfilm.core.manifest import Manifest
+from plainfilm.errors import BadConfig, BadManifest, BadSource, PlainfilmError
+from plainfilm.prepare.ingest import PrepareOptions, SplitPlan, prepare
+from plainfilm.prepare.sources import source_of_url
+
+ONE_EACH = PrepareOptions(plan=SplitPlan(test=1, val=1))
+
+
+def _classes(folder: Path, films: int = 6, classes: tuple[str, ...] = ("COVID", "Normal")) -> Path:
+    for number, name in enumerate(classes):
+        for film in range(films):
+            write_png(folder / name / f"{name}-{film}.png", seed=100 * number + film)
+    return folder
+
+
+def _prepare(source: Path, tmp_path: Path, options: PrepareOptions = ONE_EACH) -> Manifest:
+    return prepare(source, tmp_path / "out", options)
+
+
+def test_the_database_as_shipped_with_masks_and_the_source_from_the_url(manifest: Manifest, phantoms: Path) -> None:
+    assert manifest.info["layout"] == "database"
+    assert manifest.classes == ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
+    assert (manifest.ok["mask_path"] != "").all()
+    assert all((manifest.root / mask).is_file() for mask in manifest.ok["mask_path"])
+    assert (manifest.ok["source"] != "").all()
+    assert manifest.ok["patient_id"].nunique() < len(manifest.ok)
+    assert set(manifest.films["status"]) == {"ok", "error"}
+    assert [problem for problem in manifest.check() if problem.kind == "leak"] == []
+
+
+def test_the_database_without_a_metadata_table_still_knows_its_sources(phantoms: Path, tmp_path: Path) -> None:
+    films = _prepare(phantoms, tmp_path).ok
+    assert (films["source"] != "").all()
+    assert (films["patient_id"] == "").all()
+
+
+def test_the_downloaded_zip_is_the_folder(phantoms: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive.zip"
+    with zipfile.ZipFile(archive, "w") as opened:
+        for path in sorted(phantoms.rglob("*")):
+            opened.write(path, Path("COVID-19_Radiography_Dataset") / path.relative_to(phantoms))
+        opened.writestr("__MACOSX/COVID/images/._COVID-1.png", b"junk")
+    of_zip = _prepare(archive, tmp_path)
+    of_folder = prepare(phantoms, tmp_path / "other", ONE_EACH)
+    assert of_zip.fingerprint == of_folder.fingerprint
+    assert Manifest.open(tmp_path / "out").root.is_dir()
+
+
+def test_a_zip_that_leads_outside_or_is_cut_off_is_refused(tmp_path: Path) -> None:
+    evil = tmp_path / "evil.zip"
+    with zipfile.ZipFile(evil, "w") as opened:
+        opened.writestr("../../escaped.png", b"x")
+    with pytest.raises(BadSource, match="leads outside"):
+        _prepare(evil, tmp_path)
+    assert not (tmp_path.parent / "escaped.png").exists()
+    whole = tmp_path / "whole.zip"
+    with zipfile.ZipFile(whole, "w") as opened:
+        opened.writestr("a.png", bytes(5000))
+    (tmp_path / "cut.zip").write_bytes(whole.read_bytes()[:2000])
+    with pytest.raises(BadSource, match=r"cut\.zip"):
+        _prepare(tmp_path / "cut.zip", tmp_path)
+
+
+def test_folders_by_class(tmp_path: Path) -> None:
+    made = _prepare(_classes(tmp_path / "films"), tmp_path)
+    assert made.info["layout"] == "classes"
+    assert made.classes == ("COVID", "Normal")
+    assert list(made.films["image_id"][:2]) == ["COVID-0", "COVID-1"]
+    assert made.counts()["test"] == {"COVID": 1, "Normal": 1}
+
+
+def test_film_names_that_repeat_in_two_classes_get_longer_ids(tmp_path: Path) -> None:
+    for number, name in enumerate(("COVID", "Normal")):
+        for film in range(4):
+            write_png(tmp_path / "films" / name / f"{film}.png", seed=10 * number + film)
+    assert "COVID/0" in set(_prepare(tmp_path / "films", tmp_path).films["image_id"])
+
+
+def test_a_split_that_came_with_the_folders_is_kept_and_checked(tmp_path: Path) -> None:
+    for number, name in enumerate(("train", "valid", "Test")):
+        for label in ("A", "B"):
+            for film in range(3):
+                write_png(tmp_path / "films" / name / label / f"{label}{number}{film}.png", seed=100 * number + 10 * (label == "B") + film)
+    made = _prepare(tmp_path / "films", tmp_path)
+    assert made.counts()["val"] == {"A": 3, "B": 3}
+    assert made.check() == []
+    copied = tmp_path / "films" / "Test" / "A" / "again.png"
+    copied.write_bytes((tmp_path / "films" / "train" / "A" / "A00.png").read_bytes())
+    leaking = prepare(tmp_path / "films", tmp_path / "leaking", ONE_EACH)
+    (problem,) = leaking.check()
+    assert problem.kind == "leak"
+    assert "again" in problem.text and "A00" in problem.text
+    redrawn = prepare(tmp_path / "films", tmp_path / "redrawn", PrepareOptions(plan=SplitPlan(test=1, val=1), resplit=True))
+    assert redrawn.check() == []
+
+
+def test_validation_is_taken_from_training_where_a_split_has_none(tmp_path: Path) -> None:
+    _classes(tmp_path / "films" / "train", 20)
+    for film in range(5):
+        for label in ("COVID", "Normal"):
+            write_png(tmp_path / "films" / "test" / label / f"t{film}.png", seed=500 + 100 * (label == "COVID") + film)
+    made = _prepare(tmp_path / "films", tmp_path, PrepareOptions())
+    assert made.counts()["test"] == {"COVID": 5, "Normal": 5}
+    assert made.counts()["val"] == {"COVID": 2, "Normal": 2}
+    assert "taken out of its training films" in made.info["notes"][-1]
+
+
+def test_a_table_under_somebody_elses_names(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "films")
+    paths = sorted(films.rglob("*.png"))
+    table = pd.DataFrame({"file": [str(p.relative_to(tmp_path)) for p in paths], "finding": [p.parent.name for p in paths], "person": "p1"})
+    table.loc[3:, "person"] = [f"p{place}" for place in range(len(table) - 3)]
+    table.to_csv(tmp_path / "films.csv", index=False, sep=";")
+    columns = {"path": "file", "label": "finding", "patient_id": "person"}
+    made = _prepare(tmp_path / "films.csv", tmp_path, PrepareOptions(columns=columns, plan=SplitPlan(test=1, val=1)))
+    assert made.info["layout"] == "table"
+    assert made.ok["patient_id"].nunique() == len(table) - 3
+    assert made.ok.loc[made.ok["patient_id"] == "p1", "split"].nunique() == 1
+    table.to_parquet(tmp_path / "films.parquet")
+    with pytest.raises(BadSource, match="no column path .*--columns path=NAME"):
+        prepare(tmp_path / "films.parquet", tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("columns", "said"),
+    [({"label": "nothing"}, 'no column "nothing"; it has path, finding'), ({"lable": "finding"}, '"lable" is no column of ours')],
+)
+def test_column_names_that_are_wrong(tmp_path: Path, columns: dict[str, str], said: str) -> None:
+    (tmp_path / "films.csv").write_text("path,finding\na.png,A\n")
+    with pytest.raises(BadSource, match=said):
+        _prepare(tmp_path / "films.csv", tmp_path, PrepareOptions(columns=columns))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("path,label\n", "has no rows"),
+        ("path,label\na.png,A\n,B\n", "row 3: the path is empty"),
+        ("path,label\na.png,A\na.png,B\n", "row 3: .*a.png stands in the table twice"),
+        ("path,path\na.png,A\n", "names a column twice: path"),
+        ("path,label,split\na.png,A,holdout\n", 'has the split "holdout"'),
+        ("", "cannot be read as a CSV"),
+    ],
+)
+def test_a_table_that_is_wrong_names_the_row(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "films.csv").write_text(text)
+    with pytest.raises(BadSource, match=said):
+        _prepare(tmp_path / "films.csv", tmp_path)
+
+
+def test_metadata_joins_by_path_name_or_id_and_says_what_did_not_match(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "films")
+    for key, of in (("path", lambda p: f"films/{p.parent.name}/{p.name}"), ("path", lambda p: p.name), ("image_id", lambda p: p.stem)):
+        table = pd.DataFrame([{key: of(p), "source": p.stem, "age": "41"} for p in sorted(films.rglob("*.png"))[1:]])
+        table.loc[len(table)] = ["nowhere.png", "x", "1"]
+        table.to_csv(tmp_path / "about.csv", index=False)
+        made = prepare(films, tmp_path / f"out{len(list(tmp_path.iterdir()))}", PrepareOptions(metadata=tmp_path / "about.csv", plan=SplitPlan(test=1, val=1)))
+        known = made.films[made.films["source"] != ""]
+        assert list(known["source"]) == list(known["image_id"])
+        assert len(known) == 11
+        assert "1 films stand in no row (COVID-0.png)" in " ".join(made.info["notes"])
+        assert "1 rows have no film here" in " ".join(made.info["notes"])
+
+
+def test_metadata_that_matches_nothing_or_contradicts_the_folders_is_refused(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "films")
+    (tmp_path / "about.csv").write_text("path,source\nother.png,x\n")
+    with pytest.raises(BadSource, match="matches none of the films"):
+        _prepare(films, tmp_path, PrepareOptions(metadata=tmp_path / "about.csv"))
+    (tmp_path / "about.csv").write_text("path,label\nCOVID-1.png,Normal\n")
+    with pytest.raises(BadSource, match=r"another label than their folder \(COVID-1.png\)"):
+        _prepare(films, tmp_path, PrepareOptions(metadata=tmp_path / "about.csv"))
+
+
+def test_damaged_films_keep_their_rows_and_the_rest_goes_on(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "films")
+    whole = (films / "COVID" / "COVID-0.png").read_bytes()
+    (films / "COVID" / "empty.png").write_bytes(b"")
+    (films / "COVID" / "text.png").write_text("not a film")
+    (films / "COVID" / "cut.png").write_bytes(whole[: len(whole) // 2])
+    made = _prepare(films, tmp_path)
+    failed = made.films[made.films["status"] == "error"]
+    assert sorted(failed["image_id"]) == ["cut", "empty", "text"]
+    assert (failed["error"].str.len() > 10).all()
+    assert (failed["split"] == "").all()
+    assert made.counts()["error"] == {"COVID": 3, "Normal": 0}
+    assert "3" in (tmp_path / "out" / "dataset.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda p: p, "is missing"),
+        (lambda p: (p.mkdir(), p)[1], "holds no films"),
+        (lambda p: _classes(p, classes=("COVID", "covid")), "differ in case"),
+        (lambda p: _classes(p, classes=("Lung_Opacity", "lung opacity")), "differ in case"),
+        (lambda p: _classes(p, classes=("COVID",)), "one class only"),
+        (lambda p: _classes(p, films=1), "class COVID has 1 readable films"),
+        (lambda p: _classes(p, classes=("train", "COVID")), "are these splits or classes"),
+        (lambda p: _classes(p, classes=("train", "test")), "outside any class folder"),
+        (lambda p: write_png(p.with_suffix(".png")), "neither a zip nor"),
+    ],
+)
+def test_a_source_that_is_wrong_is_one_line_and_leaves_nothing(tmp_path: Path, make, said: str) -> None:  # type: ignore[no-untyped-def]
+    source = make(tmp_path / "films")
+    with pytest.raises(PlainfilmError, match=said) as raised:
+        _prepare(source, tmp_path)
+    assert "\n" not in str(raised.value)
+    assert not list((tmp_path / "out").glob("*")) if (tmp_path / "out").exists() else True
+
+
+def test_classes_are_chosen_ordered_renamed_and_merged(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "films", classes=("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia"))
+    options = PrepareOptions(
+        classes=("Pneumonia", "Normal"), rename={"Lung_Opacity": "Pneumonia", "Viral Pneumonia": "Pneumonia"}, plan=SplitPlan(test=1, val=1)
+    )
+    made = _prepare(films, tmp_path, options)
+    assert made.classes == ("Pneumonia", "Normal")
+    assert len(made.films) == 18
+    with pytest.raises(BadSource, match='no film has the label "Opacity"'):
+        prepare(films, tmp_path / "other", PrepareOptions(classes=("Opacity", "Normal")))
+
+
+def test_nothing_is_written_over(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "films")
+    _prepare(films, tmp_path)
+    with pytest.raises(BadSource, match=r"holds manifest\.csv already"):
+        _prepare(films, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("url", "source"),
+    [
+        ("https://www.kaggle.com/c/rsna-pneumonia-detection-challenge/data", "rsna"),
+        ("https://www.kaggle.com/paultimothymooney/chest-xray-pneumonia", "kermany"),
+        ("https://bimcv.cipf.es/bimcv-projects/bimcv-covid19/#1590858128006-9e640421-6711", "bimcv"),
+        ("https://github.com/ml-workgroup/covid-19-image-repository/tree/master/png", "hannover"),
+        ("https://sirm.org/category/senza-categoria/covid-19/", "sirm"),
+        ("https://eurorad.org", "eurorad"),
+        ("https://github.com/armiro/COVID-CXNet", "cxnet"),
+        ("https://www.example.org/films/", "example.org/films"),
+        ("", ""),
+    ],
+)
+def test_where_a_url_of_the_sheets_points_to(url: str, source: str) -> None:
+    assert source_of_url(url) == source
+
+
+def _dicom(path: Path, patient: str, seed: int) -> None:
+    from pydicom.dataset import Dataset, FileMetaDataset
+    from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
+
+    pixels = np.random.default_rng(seed).integers(0, 4096, (32, 24), dtype=np.uint16)
+    header = Dataset()
+    header.file_meta = FileMetaDataset()
+    header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID = DigitalXRayImageStorageForPresentation
+    header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID = generate_uid()
+    header.Modality, header.PatientID, header.ViewPosition, header.PatientSex, header.PatientAge = "DX", patient, "PA", "F", "041Y"
+    header.Rows, header.Columns, header.SamplesPerPixel, header.PhotometricInterpretation = 32, 24, 1, "MONOCHROME2"
+    header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 12, 11, 0
+    header.PixelData = pixels.tobytes()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    header.save_as(path, enforce_file_format=True)
+
+
+def test_dicom_in_class_folders_brings_view_and_a_hashed_patient(tmp_path: Path) -> None:
+    for label in ("COVID", "Normal"):
+        for film in range(8):
+            _dicom(tmp_path / "films" / label / f"{film}.dcm", f"MRN-{label}-{film // 2}", seed=100 * (label == "COVID") + film)
+    options = PrepareOptions(plan=SplitPlan(test=2, val=2), patient_key=b"0123456789abcdef")
+    made = _prepare(tmp_path / "films", tmp_path, options)
+    assert set(made.films["view"]) == {"PA"}
+    assert set(made.films["age"]) == {41}
+    assert made.films["patient_id"].nunique() == 8
+    assert made.ok.groupby("patient_id")["split"].nunique().max() == 1
+    written = "".join(path.read_text() for path in (tmp_path / "out").iterdir())
+    assert "MRN" not in written
+    again = prepare(tmp_path / "films", tmp_path / "again", options)
+    other = prepare(tmp_path / "films", tmp_path / "other", PrepareOptions(plan=SplitPlan(test=2, val=2)))
+    assert list(again.films["patient_id"]) == list(made.films["patient_id"])
+    assert set(other.films["patient_id"]).isdisjoint(made.films["patient_id"])
+    assert list(other.films["split"]) == list(made.films["split"])
+
+
+def test_folders_that_are_patients_are_not_taken_for_classes(tmp_path: Path) -> None:
+    for patient in range(4):
+        for film in range(3):
+            _dicom(tmp_path / "films" / f"study{patient}" / f"{film}.dcm", f"MRN{patient}", seed=10 * patient + film)
+    with pytest.raises(BadSource, match="patients are no classes"):
+        _prepare(tmp_path / "films", tmp_path)
+
+
+def test_films_without_any_class_folder_have_no_label_and_no_split(tmp_path: Path) -> None:
+    for film in range(4):
+        _dicom(tmp_path / "films" / f"{film}.dcm", f"MRN{film}", seed=film)
+    made = _prepare(tmp_path / "films", tmp_path)
+    assert made.classes == ()
+    assert set(made.films["label"]) == set(made.films["split"]) == {""}
+    assert "4 films have no label" in made.info["notes"]
+
+
+def test_the_real_database_part(real_films: Path, tmp_path: Path) -> None:
+    made = _prepare(real_films / "radiography", tmp_path, PrepareOptions(metadata=real_films / "radiography.csv"))
+    assert made.ok["label"].value_counts().to_dict() == {"COVID": 2595, "Normal": 3501, "Viral Pneumonia": 1025, "Lung_Opacity": 251}
+    assert made.check() == []
+    assert (made.ok["source"] != "").all()
+    assert json.loads((tmp_path / "out" / "dataset.json").read_text())["fingerprint"] == made.fingerprint
+
+
+def test_native_films_grey_and_rgb_read_alike(real_films: Path, tmp_path: Path) -> None:
+    made = _prepare(real_films / "native299", tmp_path, ONE_EACH)
+    assert made.counts()["error"] == {"COVID": 0, "Normal": 0, "Viral Pneumonia": 0}
+    assert set(made.films["width"]) == {299}
+    assert read_film(made.film_path(made.films["path"].iloc[0])).pixels.ndim == 2
+
+
+def test_errors_are_of_our_tree() -> None:
+    assert issubclass(BadConfig, PlainfilmError) and issubclass(BadManifest, PlainfilmError)
