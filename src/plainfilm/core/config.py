@@ -50,6 +50,7 @@ class TrainConfig:
     region: str = _setting("film", "films", "what the network sees", choices=("film", "lungs"))
 
     augment_flip: float = _setting(0.5, "augment", "share of films mirrored left to right", low=0, high=1)
+    augment_share: float = _setting(0.7, "augment", "share of films that are varied at all, but for the flip", low=0, high=1)
     augment_rotation: float = _setting(7.0, "augment", "rotation, degrees to either side", low=0, high=180)
     augment_zoom: float = _setting(0.08, "augment", "zoom, share to either side", low=0, high=0.9)
     augment_translation: float = _setting(0.05, "augment", "shift, share of the side, each way", low=0, high=0.9)
@@ -84,8 +85,9 @@ class TrainConfig:
     device: str = _setting("auto", "training", "auto, cpu, cuda or mps", choices=("auto", "cpu", "cuda", "mps"))
 
     def __post_init__(self) -> None:
-        """Check every value against its kind and range."""
+        """Check every value against its kind and range; whole numbers serve as decimals."""
         for setting in fields(self):
+            object.__setattr__(self, setting.name, _coerced(setting, getattr(self, setting.name)))
             _check(setting, getattr(self, setting.name))
         if "none" in self.imbalance and len(self.imbalance) > 1:
             raise BadConfig(f"imbalance is {','.join(self.imbalance)}: none stands alone")
@@ -99,12 +101,12 @@ class TrainConfig:
 
     def with_changes(self, changes: Mapping[str, Any], where: str = "settings") -> TrainConfig:
         """The same settings but for `changes` (name -> value). Raises BadConfig for an unknown name or a wrong value."""
-        known = {setting.name: setting for setting in fields(self)}
+        known = [setting.name for setting in fields(self)]
         unknown = [name for name in changes if name not in known]
         if unknown:
-            raise BadConfig(f'{where}: no setting is called "{unknown[0]}"{_did_you_mean(unknown[0], list(known))}')
+            raise BadConfig(f'{where}: no setting is called "{unknown[0]}"{_did_you_mean(unknown[0], known)}')
         try:
-            return replace(self, **{name: _coerced(known[name], value) for name, value in changes.items()})
+            return replace(self, **changes)
         except BadConfig as error:
             raise BadConfig(f"{where}: {error}") from error
 

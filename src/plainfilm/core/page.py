@@ -7,8 +7,8 @@
     )
 
 Every piece is an `Html`. Any other text is escaped where it enters a piece, so nothing that a file holds becomes
-markup. The page carries its style and its pictures, loads nothing and runs nothing; a content policy in its head forbids
-both. What plainfilm is not for stays in sight on the screen and stands on every printed sheet.
+markup. The page carries its style and its pictures, loads nothing and runs nothing; a content policy in its head
+forbids both. What plainfilm is not for stays in sight on the screen and stands on every printed sheet.
 """
 
 from __future__ import annotations

@@ -60,8 +60,8 @@ def films_section(run: Run, manifest: Manifest) -> Section:
     return section(
         "Data and split",
         paragraph(
-            f"{films:,} films, of which {ok:,} can be read. A group holds the films of one patient and the copies of one "
-            "picture; it lies in one split as a whole. ",
+            f"{films:,} films, of which {ok:,} can be read. A group holds the films of one patient and the copies of "
+            "one picture; it lies in one split as a whole. ",
             where,
         ),
         _split_table(manifest, column),

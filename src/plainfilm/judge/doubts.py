@@ -51,7 +51,7 @@ def split_column(run: Run, manifest: Manifest) -> str:
 
 
 def films_by_source(films: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """How many films of each class (column) each source (row) supplies; the largest source first, the unknown, "", last."""
+    """How many films of each class (column) each source (row) supplies; the largest first, the unknown, "", last."""
     counts = pd.crosstab(films["source"], films["label"]).reindex(columns=list(classes), fill_value=0)
     films_of = counts.sum(axis=1).to_dict()
     order = sorted(films_of, key=lambda source: (source == "", -films_of[source], source))
@@ -86,7 +86,7 @@ def _of_manifest(manifest: Manifest, column: str) -> list[Doubt]:
 def _of_sources(films: pd.DataFrame, classes: Sequence[str]) -> list[Doubt]:
     if not (films["source"] != "").any():
         unknown = (
-            "The manifest names no source, so nobody can tell whether the network knows the disease or the hospital.",
+            "The manifest names no source. Whether the network knows the disease or the hospital, nobody can tell.",
             'Join the sources with "plainfilm prepare --metadata TABLE".',
         )
         return [Doubt("warning", "Where the films come from is unknown", unknown)]
@@ -95,8 +95,8 @@ def _of_sources(films: pd.DataFrame, classes: Sequence[str]) -> list[Doubt]:
         return []
     evidence = [f"No source of {name} supplies another class (its sources: {shown(tied[name])})." for name in tied]
     meaning = (
-        "A network that recognises the hospital, the scanner or the file knows these classes without looking at a lung; "
-        "the numbers below cannot tell the one from the other. Only films of several classes from one source can."
+        "A network that recognises the hospital, the scanner or the file knows these classes without looking at a "
+        "lung, and these numbers cannot tell the one from the other. Films of several classes from one source can."
     )
     return [Doubt("failure", f"Class and source are one: {shown(list(tied))}", (*evidence, meaning))]
 
@@ -129,20 +129,17 @@ def _of_films(metrics: Mapping[str, Any]) -> list[Doubt]:
     support = {label: int(split["metrics"][f"support/{label}"]) for label in metrics["classes"]}
     few = [f"{label} ({films})" for label, films in support.items() if films < FEW_FILMS]
     if few:
-        text = f"Fewer than {FEW_FILMS} films in {place}: {', '.join(few)}. Their intervals are wide, or unknown; read them first."
-        found.append(Doubt("warning", "Some classes have few films", (text,)))
+        text = f"Fewer than {FEW_FILMS} films in {place}: {', '.join(few)}."
+        found.append(
+            Doubt("warning", "Few films", (text, "Look at the intervals of these classes before their scores."))
+        )
     for key, title, text in (
-        ("unreadable", "Unreadable films", "could not be read and are in no number below"),
-        ("unlabelled", "Films without a label", "have no label and are in no number below"),
-        (
-            "ungrouped",
-            "Films without a group",
-            "have no group: each counts as a patient of its own, which narrows intervals",
-        ),
+        ("unreadable", "Unreadable films", "cannot be read and are left out of all numbers"),
+        ("unlabelled", "Films without a label", "have no label and are left out of all numbers"),
+        ("ungrouped", "Films without a group", "are counted as a patient of their own, which narrows the intervals"),
     ):
         if split.get(key):
-            sentence = f"{split[key]:,} {'film' if split[key] == 1 else 'films'} of {place} {text}."
-            found.append(Doubt("note", title, (sentence,)))
+            found.append(Doubt("note", title, (f"In {place}, films that {text}: {split[key]:,}.",)))
     return found
 
 

@@ -12,9 +12,9 @@
       }},
     }
 
-An interval is {"value", "low", "high"}; what is not known is None. Only splits with a film to judge are there. To the measures of
-`plainfilm.core.metrics` come the averages that a classification report shows: macro_specificity, and precision, recall and
-specificity weighted by the films of a class. `films` counts those that are judged: readable and with a label.
+An interval is {"value", "low", "high"}; what is not known is None. Only splits with a film to judge are there. `films`
+counts those that are judged: readable and with a label. To the measures of `plainfilm.core.metrics` come the averages
+that a classification report shows: macro_specificity, and precision, recall and specificity weighted by films.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ class _Judged:
 def evaluate_predictions(
     predictions: Predictions, *, repeats: int = 2000, seed: int = 0, level: float = 0.95
 ) -> dict[str, Any]:
-    """Every measure of every split with its interval, from a bootstrap over groups; laid out as the top of this file says.
+    """Every measure of every split with its interval, from a bootstrap over groups, as the top of this file says.
 
     predictions: of one model; rows outside train, val and test are left out.
     repeats, seed, level: how the bootstrap is drawn.
@@ -151,7 +151,7 @@ def _averages(judged: _Judged, classes: tuple[str, ...], resampling: _Resampling
 
 
 def _averages_of(confusion: Floats) -> Floats:
-    """(W, C, C) -> (W, 4), in the order of _AVERAGES. A class for which a measure is undefined is left out of its mean."""
+    """(W, C, C) -> (W, 4), in the order of _AVERAGES; a mean leaves out the classes without that measure."""
     hits = np.diagonal(confusion, axis1=1, axis2=2)  # (W, C)
     support, predicted, films = confusion.sum(axis=2), confusion.sum(axis=1), confusion.sum(axis=(1, 2))[:, None]
     precision, recall = share_of(hits, predicted), share_of(hits, support)

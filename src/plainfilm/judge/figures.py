@@ -1,7 +1,7 @@
 """The figures of a report: learning curves, confusion matrices, ROC and precision-recall curves.
 
-Each is drawn on a Figure of its own, without pyplot and its global state. A class has one colour and one line in all of them,
-from a palette that the colour-blind tell apart (Okabe & Ito 2008); where colours run out, the line changes.
+Each is drawn on a Figure of its own, without pyplot and its global state. A class has one colour and one line in all of
+them, from a palette that the colour-blind tell apart (Okabe & Ito 2008); where colours run out, the line changes.
 """
 
 from __future__ import annotations
@@ -192,7 +192,7 @@ def _confusion(split: Mapping[str, Any], classes: Sequence[str], *, in_shares: b
     for row in range(len(classes)):
         for column in range(len(classes)):
             text = _share_text(share[row][column]) if in_shares else f"{count[row, column]:,}"
-            colour = "white" if shade[row, column] > 0.55 else _INK
+            colour = "white" if shade[row, column] > 0.68 else _INK if count[row, column] else _SOFT
             size = 7 if in_shares else 9
             axes.text(column, row, text, color=colour, ha="center", va="center", fontsize=size, linespacing=1.4)
     names = [wrapped(name, 18) for name in classes]
@@ -287,7 +287,8 @@ def _panels(
 ) -> Figure:
     columns = 4
     rows = -(-len(known) // columns)
-    figure = Figure(figsize=(10.4, 2.75 * rows))
+    figure = Figure(figsize=(10.4, 2.75 * rows + 0.3))
+    figure.suptitle(f"{kind.title}; {kind.area_name} with interval", fontsize=9.5, x=0.01, ha="left")
     for place, name in enumerate(known):
         axes = figure.add_subplot(rows, columns, place + 1)
         _lay_out(axes, kind)
@@ -323,11 +324,11 @@ def shortened(name: str, length: int) -> str:
     return f"{name[:head]}…{name[head + 1 - length :]}"
 
 
-def wrapped(name: str, width: int, lines: int = 2) -> str:
-    """The name on at most so many lines, broken after a blank, dash, slash or underscore, and shortened to fit."""
-    rows = [""]
-    for word in re.findall(r"[^\s_/-]*[\s_/-]*", shortened(name, width * lines - 2)):
-        if rows[-1] and len(rows[-1]) + len(word.rstrip()) > width and len(rows) < lines:
-            rows.append("")
-        rows[-1] += word
-    return "\n".join(shortened(row.rstrip(), width) for row in rows)
+def wrapped(name: str, width: int) -> str:
+    """The name on one line or two, broken after a blank, dash, slash or underscore, and shortened to fit."""
+    if len(name) <= width:
+        return name
+    breaks = [match.end() for match in re.finditer(r"[\s_/-]+", name) if len(name[: match.end()].rstrip()) <= width]
+    if not breaks:
+        return shortened(name, width)
+    return f"{name[: breaks[-1]].rstrip()}\n{shortened(name[breaks[-1] :], width)}"

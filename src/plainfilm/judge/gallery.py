@@ -84,7 +84,7 @@ class LightBox:
             self._picture(answer.image_id),
             f"Film {answer.image_id} of class {answer.label}, taken for {answer.predicted}",
             *([] if is_right else [joined("true ", truth), joined("said ", predicted)]),
-            joined("with ", strong(f"{answer.probability:.3f}")),
+            joined("probability ", strong(f"{answer.probability:.3f}")),
             answer.source or "unknown source",
             answer.image_id,
         )

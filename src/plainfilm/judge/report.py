@@ -76,7 +76,7 @@ def write_report(run: Run, manifest: Manifest, predictions: Predictions, metrics
     """Write report.html, one offline file, and its figures as figures/*.png into the run; returns the report's path.
 
     manifest: the one that was judged on. metrics: what `evaluate_predictions` gave for these predictions.
-    Raises MissingExtra without matplotlib, CannotWrite where the disk refuses, BadRun where the run's records are damaged.
+    Raises MissingExtra without matplotlib, CannotWrite where the disk refuses, BadRun where the records are damaged.
     """
     try:
         from plainfilm.judge.figures import class_looks, draw_report_figures
@@ -158,7 +158,11 @@ def _result(evidence: _Evidence) -> Section:
     scores = [Card(title, *_value_and_interval(measured[name])) for name, title in titles.items()]
     readings = evidence.run.test_readings
     counts = [
-        Card(f"{evidence.split_name.capitalize()} films", f"{evidence.measured['films']:,}", f"in {evidence.measured['groups']:,} groups"),
+        Card(
+            f"{evidence.split_name.capitalize()} films",
+            f"{evidence.measured['films']:,}",
+            f"in {evidence.measured['groups']:,} groups",
+        ),
         Card("Test split read", f"{readings:,}", "time for this run" if readings == 1 else "times for this run"),
     ]
     doubts = find_doubts(evidence.run, evidence.manifest, evidence.metrics)
@@ -167,7 +171,7 @@ def _result(evidence: _Evidence) -> Section:
         f"Result on the {evidence.split_name} split",
         cards([*scores, *counts]),
         paragraph(
-            f"Below each score stands its {drawn['level']:.0%} interval, from {drawn['repeats']:,} bootstraps over groups. ",
+            f"Below each score, its {drawn['level']:.0%} interval from {drawn['repeats']:,} bootstraps over groups. ",
             _commonest(evidence),
         ),
         *(alert(doubt.level, doubt.title, *doubt.sentences) for doubt in doubts),
@@ -219,7 +223,7 @@ def _curves(evidence: _Evidence) -> Section:
     chance = ", ".join(f"{name} {measured[f'support/{name}'] / films:.2f}" for name in evidence.classes)
     is_wide = len(evidence.classes) > _CLASSES_LISTED
     drawn = figures(
-        evidence.figure("roc", "The dotted line is guessing. Bands are intervals, point by point.", is_wide=is_wide),
+        evidence.figure("roc", "Dotted: guessing. Bands: intervals, point by point.", is_wide=is_wide),
         evidence.figure(
             "precision_recall", f"Guessing lies at the class's share of the films: {chance}.", is_wide=is_wide
         ),
@@ -233,11 +237,13 @@ def _curves(evidence: _Evidence) -> Section:
 
 
 def _sources(evidence: _Evidence) -> Section:
+    if not any(one["source"] for one in evidence.measured["by_source"]):
+        return section("By source", paragraph("The sources of the films are unknown."))
     return section(
         "By source",
         paragraph(
-            f"{evidence.split_name.capitalize()} split. A source that supplies one class only cannot show whether the network "
-            "tells that class from others; a source with several can."
+            f"{evidence.split_name.capitalize()} split. A source that supplies one class only cannot show whether the "
+            "network tells that class from others. An interval without width rests on too few films to mean anything."
         ),
         source_table(evidence.measured, evidence.colours),
     )

@@ -10,6 +10,7 @@ from plainfilm.core.page import Html, estimate, joined, numbers, paragraph, swat
 from plainfilm.judge.evaluate import SPLIT_NAMES, interval_of
 
 SOURCES_SHOWN = 40  # as many as a reader may look through
+_ANSWERS_SHOWN = 4
 _OVERALL = {
     "accuracy": "Accuracy",
     "balanced_accuracy": "Balanced accuracy",
@@ -60,8 +61,8 @@ def classification_report(metrics: Mapping[str, Any], split: str, colours: Mappi
         [title, *(_cell(measured, f"{kind}_{measure}") for measure in _BY_CLASS), f"{of_split['films']:,}"]
         for title, kind in (("Macro mean", "macro"), ("Weighted mean", "weighted"))
     )
-    title = f"{SPLIT_NAMES[split].capitalize()} split: each class against the rest; means over classes, plain and by films"
-    return joined(table(title, columns, rows, footer=means), _on_perfection(of_split))
+    title = "Each class against the rest; means over the classes, plain and weighted by films"
+    return joined(table(title, columns, rows, footer=means), _on_perfection(metrics, split))
 
 
 def confusion_table(split: Mapping[str, Any], classes: Sequence[str]) -> Html:
@@ -89,8 +90,7 @@ def source_table(split: Mapping[str, Any], colours: Mapping[str, str]) -> Html:
 def _source_rows(one: Mapping[str, Any], colours: Mapping[str, str]) -> Iterator[Sequence[str]]:
     """One row for the source, and one for each of its classes where it supplies several."""
     source = one["source"] or "unknown"
-    given = sorted(((films, name) for name, films in one["predicted"].items() if films), reverse=True)
-    said = ", ".join(f"{name} {films:,}" for films, name in given)
+    said = _commonest_answers(one["predicted"])
     supplied = list(one["classes"])
     is_single = len(supplied) == 1
     what = swatch(colours[supplied[0]], supplied[0]) if is_single else "all"
@@ -108,24 +108,23 @@ def _source_rows(one: Mapping[str, Any], colours: Mapping[str, str]) -> Iterator
         ]
 
 
-def _on_perfection(split: Mapping[str, Any]) -> Html:
-    """Why an interval of 1.000 to 1.000 is no certainty (rule of three: Hanley & Lippman-Hand 1983)."""
-    classes = [
-        (films, name.removeprefix("support/"))
-        for name, films in split["metrics"].items()
-        if name.startswith("support/")
-    ]
-    perfect = [
-        (films, name)
-        for films, name in classes
-        if films and split["metrics"][f"recall/{name}"]["low"] == split["metrics"][f"recall/{name}"]["value"] == 1
-    ]
+def _commonest_answers(predicted: Mapping[str, int]) -> str:
+    given = sorted((name for name in predicted if predicted[name]), key=lambda name: -predicted[name])
+    others = sum(predicted[name] for name in given[_ANSWERS_SHOWN:])
+    listed = [f"{name} {predicted[name]:,}" for name in given[:_ANSWERS_SHOWN]]
+    return ", ".join([*listed, *([f"others {others:,}"] if others else [])])
+
+
+def _on_perfection(metrics: Mapping[str, Any], split: str) -> Html:
+    """Why an interval of 1.000 to 1.000 is no certainty: the limit after n films without a miss (Clopper & Pearson)."""
+    measured, level = metrics["splits"][split]["metrics"], metrics["bootstrap"]["level"]
+    perfect = [name for name in metrics["classes"] if measured[f"recall/{name}"]["low"] == 1]
     if not perfect:
         return Html()
-    limits = "; ".join(f"{name}: 1 in {max(1, round(films / 3)):,}" for films, name in perfect)
+    limits = (f"{name} {(1 - level) ** (1 / measured[f'support/{name}']):.3f}" for name in perfect)
     return paragraph(
-        "An interval of 1.000 to 1.000 means that no film was missed, not that none can be. After n films without a miss, "
-        f"up to about 3 in n may still be missed ({limits}), more where films share a group.",
+        "Where no film was missed, the bootstrap cannot see that some could have been. By their number alone, the "
+        f"sensitivity may be as low as: {', '.join(limits)} (one side, {level:.0%}; lower where films share a group).",
         soft=True,
     )
 

@@ -22,10 +22,12 @@ def augment(
     """Vary each film of a batch.
 
     films: (B, 1, H, W) float32 in 0..1.
-    strength: (B,) factor on every bound, 1 for the settings as they are; flip and erasing are shares and stay.
+    strength: (B,) factor on every bound, 1 for the settings as they are; flip and erasing are shares and stay as they are.
     generator: of the CPU, so that all devices draw the same values.
     Returns (B, 1, H, W) float32 in 0..1.
     """
+    is_varied = torch.rand(len(films), generator=generator) < config.augment_share
+    strength = strength * is_varied  # with strength 0 a film keeps its very pixels
     draw = _Draw(len(films), strength, generator)
     films = _moved(films, draw, config)
     if config.augment_gamma:

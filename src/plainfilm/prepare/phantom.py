@@ -47,7 +47,8 @@ def render_phantom(finding: str, rng: np.random.Generator, size_px: int = _NATIV
 
     finding: one of FINDINGS. size_px: width and height of the film, at least 64.
     Returns the film, (H, W) uint8 with bone bright, and the lungs, (H, W) bool, without heart and diaphragm, as in the
-    masks of the COVID-19 Radiography Database. The same state of `rng` gives the same pixels.
+    masks of the COVID-19 Radiography Database. The same state of `rng` gives the same pixels,
+    with the same versions of numpy and OpenCV.
     Raises BadConfig for an unknown finding or a size below 64.
     """
     anatomy, disease, acquisition = (np.random.default_rng(seed) for seed in rng.integers(2**63, size=3))

@@ -152,7 +152,8 @@ def _ribs(rng: np.random.Generator, canvas: Canvas, sides: tuple[Lung, Lung]) ->
     for lung in sides:
         y = first + pitch * number + vary(rng, 0.004, 10)
         end = y + slope * (0.07 + 0.018 * number)
-        wall = np.interp(end, lung.wall[6:, 1], np.abs(lung.wall[6:, 0])) + 0.015
+        below_apex = lung.wall[np.argmin(lung.wall[:, 1]) :]
+        wall = np.interp(end, below_apex[:, 1], np.abs(below_apex[:, 0])) + 0.015
         back = [(0.07 + 0 * y, y), (0.5 * wall, y - 0.09), (0.97 * wall, y - 0.03), (wall, end)]
         front = [(wall, end), (0.99 * wall, end + 0.15), (0.78 * wall, end + 0.26), (0.48 * wall, end + 0.31)]
         posterior += list(bezier(np.transpose(back, (2, 0, 1))) * (lung.side, 1))
@@ -191,13 +192,8 @@ def draw_vessels(rng: np.random.Generator, canvas: Canvas, sides: tuple[Lung, Lu
         steps[:, 0] = starts
         paths = np.cumsum(steps, axis=1)
         levels.append((paths, width, weight))
-        fork = np.repeat([-0.28, 0.28], len(angles))
-        angles, starts, outwards = (
-            np.tile(heading[:, -1], 2) + fork,
-            np.tile(paths[:, -1], (2, 1)),
-            np.tile(outwards, 2),
-        )
-        angles += vary(rng, 0.15, len(angles))
+        starts, outwards = np.tile(paths[:, -1], (2, 1)), np.tile(outwards, 2)
+        angles = np.concatenate([heading[:, -1] - 0.28, heading[:, -1] + 0.28]) + vary(rng, 0.15, len(starts))
     for paths, width, weight in reversed(levels):
         layer.lines(*paths, width=width, weight=weight)
     hila = [ellipse(lung.hilum[0], lung.hilum[1] + 0.02, 0.07, 0.13, lung.side * -15) for lung in sides]

@@ -286,37 +286,44 @@ def _fill_coefficients(coefficients: NDArray[np.float32], interval: bytes, scan:
     ac_hop_at = np.where(ac.length > 0, ac.length + (ac.symbol & 15), _NO_CODE_HOP).astype(np.uint8)
     ac_skip_at = np.where(ac.symbol == 0, _END_OF_BLOCK, (ac.symbol >> 4) + 1).astype(np.uint8)
     padded = _padded(interval)
-    flat = coefficients.reshape(-1)
-    block = place = at = 0
+    at = begun = 0  # bit position in the chunk; blocks begun
+    last = 63  # coefficient that was read last; at 63 a block is complete and the next begins with its DC code
     for begin, windows in _chunks(interval):
         dc_hops, ac_hops, ac_skips = (table[windows].tobytes() for table in (dc_hop_at, ac_hop_at, ac_skip_at))
-        end = len(dc_hops)
-        starts, targets = [], []
-        while at < end and block < count:
-            starts.append(at)
-            if place == 0:
-                targets.append(64 * block)
+        end, begun_before, last_before = len(dc_hops), begun, last
+        starts: list[int] = []
+        dc_places: list[int] = []
+        while at < end:
+            if last < 63:
+                starts.append(at)
+                last += ac_skips[at]
+                at += ac_hops[at]
+            elif begun < count:
+                dc_places.append(len(starts))
+                starts.append(at)
+                begun, last = begun + 1, 0
                 at += dc_hops[at]
-                place = 1
-                continue
-            place += ac_skips[at]
-            targets.append(64 * block + place - 1 if place <= 64 else -1)
-            at += ac_hops[at]
-            if place >= 64:
-                block, place = block + 1, 0
+            else:
+                break
         at -= end
-        codes, target = np.array(starts, dtype=np.int64), np.array(targets, dtype=np.int64)
-        window, is_dc = windows[codes], target & 63 == 0
+        codes = np.array(starts, dtype=np.int64)
+        is_dc = np.zeros(len(codes), dtype=bool)
+        is_dc[dc_places] = True
+        window, nth_block = windows[codes], is_dc.cumsum()
         length = np.where(is_dc, dc.length[window], ac.length[window]).astype(np.int64)
         symbol = np.where(is_dc, dc.symbol[window], ac.symbol[window]).astype(np.int64)
-        if not length.all() or (symbol[is_dc] > 15).any() or symbol[target < 0].any():
+        skipped = np.where(is_dc, 0, ac_skip_at[window]).cumsum(dtype=np.int64)
+        place = skipped - np.concatenate([[-last_before], skipped[dc_places]])[nth_block]
+        is_outside = place > 63
+        if not length.all() or (symbol[is_dc] > 15).any() or symbol[is_outside].any():
             raise damaged("a code in the JPEG's pixels that its table does not have, or that leaves its block")
         values = _extended(padded, 8 * begin + codes + length, symbol & 15)
-        flat[target[target >= 0]] = values[target >= 0]
-        if block == count:
+        block = begun_before + nth_block - 1
+        coefficients[block[~is_outside], place[~is_outside]] = values[~is_outside]
+        if begun == count and last >= 63:
             coefficients[:, 0] = coefficients[:, 0].cumsum()
             return
-    raise cut_off(f"{block:,} of {count:,} blocks are in the JPEG")
+    raise cut_off(f"{begun:,} of {count:,} blocks are in the JPEG")
 
 
 # (8, 8): row u, column x holds c(u) / 2 * cos((2 x + 1) u pi / 16). Source: ITU-T T.81 A.3.3.

@@ -20,6 +20,7 @@ _PROCESSES = {
     **dict.fromkeys((0xC9, 0xCA, 0xCB), "arithmetic"),
 }
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # a marker that is no stuffed byte, no restart and no fill byte
+_AFTER_JPEG_LS_SCAN = re.compile(rb"\xff[\x80-\xfe]")  # there a byte after 0xFF is stuffed by one bit (ITU-T T.87 A.1)
 _MOST_SEGMENTS = 100_000
 _MOST_SCANS = 64  # encoders write about ten; each further one costs a pass over the whole picture
 
@@ -58,7 +59,7 @@ def read_jpeg(content: bytes, max_pixels: int) -> Raster:
     )
 
 
-def jpeg_segments(content: bytes) -> list[tuple[int, memoryview]]:
+def jpeg_segments(content: bytes, is_jpeg_ls: bool = False) -> list[tuple[int, memoryview]]:
     """(marker, body) of each segment up to the end of image, and (SCAN_DATA, bytes) after each start of scan.
 
     What follows the end of image is left alone. Raises BadImage where there is no end of image after coded pixels, and where
@@ -66,6 +67,7 @@ def jpeg_segments(content: bytes) -> list[tuple[int, memoryview]]:
     """
     view = memoryview(content)
     segments: list[tuple[int, memoryview]] = []
+    after_scan = _AFTER_JPEG_LS_SCAN if is_jpeg_ls else _AFTER_SCAN
     scans = 0
     at = 2
     while at + 2 <= len(content) and len(segments) < _MOST_SEGMENTS:
@@ -91,7 +93,7 @@ def jpeg_segments(content: bytes) -> list[tuple[int, memoryview]]:
             scans += 1
             if scans > _MOST_SCANS:
                 raise BadImage(f"stores its pixels in more than {_MOST_SCANS} scans; save it again as a plain JPEG or a PNG")
-            next_marker = _AFTER_SCAN.search(content, at)
+            next_marker = after_scan.search(content, at)
             if next_marker is None:
                 break
             segments.append((SCAN_DATA, view[at : next_marker.start()]))

@@ -117,3 +117,20 @@ def through_palette(indices: Samples, palette: NDArray[np.uint8]) -> Samples:
     if indices.max(initial=0) >= len(palette):
         raise damaged(f"a pixel points at colour {indices.max()} of a palette of {len(palette)}")
     return grey_of(palette[:, np.newaxis, :])[:, 0][indices]
+
+
+def from_packbits(coded: bytes, size: int) -> bytes:
+    """At most `size` bytes out of run lengths, the same in TIFF (6.0, section 9) and in DICOM (PS3.5 G.3.2)."""
+    plain = bytearray()
+    at = 0
+    while at < len(coded) and len(plain) < size:
+        head = coded[at]
+        if head < 128:
+            plain += coded[at + 1 : at + 2 + head]
+            at += 2 + head
+        elif head > 128:
+            plain += coded[at + 1 : at + 2] * (257 - head)
+            at += 2
+        else:
+            at += 1
+    return bytes(plain[:size])

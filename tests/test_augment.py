@@ -1,0 +1,104 @@
+"""Augmentation: bounds kept, drawn from the generator alone, nothing done where nothing is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from plainfilm.core.config import TrainConfig
+
+torch = pytest.importorskip("torch")
+from plainfilm.learn.augment import augment, mixed_up  # noqa: E402
+
+NONE = TrainConfig(
+    augment_share=1, augment_flip=0, augment_rotation=0, augment_zoom=0, augment_translation=0, augment_brightness=0, augment_contrast=0,
+    augment_gamma=0, augment_noise=0, augment_erasing=0,
+)  # fmt: skip
+EVERY = {
+    "flip": 1.0, "rotation": 30.0, "zoom": 0.3, "translation": 0.2, "brightness": 0.3, "contrast": 0.5, "gamma": 0.5, "noise": 0.2,
+    "erasing": 1.0,
+}  # fmt: skip
+
+
+def _films(count: int = 4) -> torch.Tensor:
+    return torch.rand(count, 1, 40, 40, generator=torch.Generator().manual_seed(1)) * 0.5 + 0.25
+
+
+def _augmented(config: TrainConfig, films: torch.Tensor, seed: int = 0, strength: float = 1.0) -> torch.Tensor:
+    return augment(films, torch.full((len(films),), strength), config, torch.Generator().manual_seed(seed))
+
+
+def test_nothing_asked_nothing_done() -> None:
+    assert torch.equal(_augmented(NONE, _films()), _films())
+
+
+@pytest.mark.parametrize("name", list(EVERY))
+def test_each_kind_changes_films_within_0_and_1_and_each_film_in_its_own_way(name: str) -> None:
+    config = replace(NONE, **{f"augment_{name}": EVERY[name]})
+    same = _films(1).expand(6, -1, -1, -1)
+    changed = _augmented(config, same)
+    assert changed.shape == same.shape
+    assert changed.min() >= 0 and changed.max() <= 1
+    assert not torch.equal(changed, same)
+    if name != "flip":
+        assert len({changed[place].sum().item() for place in range(6)}) == 6
+
+
+def test_the_generator_decides() -> None:
+    config = TrainConfig(augment_noise=0.1, augment_erasing=0.5)
+    assert torch.equal(_augmented(config, _films(), seed=5), _augmented(config, _films(), seed=5))
+    assert not torch.equal(_augmented(config, _films(), seed=5), _augmented(config, _films(), seed=6))
+
+
+def test_a_share_of_films_keeps_its_very_pixels() -> None:
+    config = replace(NONE, augment_share=0.5, augment_rotation=20.0, augment_gamma=0.5, augment_noise=0.1)
+    films = _films(1).expand(1000, -1, -1, -1)
+    kept = ((_augmented(config, films) - films).abs().flatten(1).amax(1) < 1e-5).float().mean()
+    assert 0.45 < kept < 0.55
+
+
+def test_flip_mirrors_and_half_flips_half() -> None:
+    films = _films(1)
+    assert torch.equal(_augmented(replace(NONE, augment_flip=1.0), films), films.flip(-1))
+    many = _augmented(replace(NONE, augment_flip=0.5), films.expand(2000, -1, -1, -1))
+    mirrored = (many == films.flip(-1)).flatten(1).all(1).float().mean()
+    assert 0.45 < mirrored < 0.55
+
+
+def test_brightness_stays_within_its_bound() -> None:
+    films = torch.full((500, 1, 4, 4), 0.5)
+    levels = _augmented(replace(NONE, augment_brightness=0.2), films)[:, 0, 0, 0]
+    assert 0.3 <= levels.min() < 0.32 and 0.68 < levels.max() <= 0.7
+
+
+def test_strength_is_a_factor_on_the_bounds() -> None:
+    films = torch.full((500, 1, 4, 4), 0.5)
+    levels = _augmented(replace(NONE, augment_brightness=0.1), films, strength=2.0)[:, 0, 0, 0]
+    assert 0.3 <= levels.min() < 0.32
+
+
+def test_rotation_turns_about_the_middle_and_brings_in_black() -> None:
+    films = torch.ones(200, 1, 41, 41)
+    turned = _augmented(replace(NONE, augment_rotation=45.0), films)
+    assert (turned[:, 0, 20, 20] > 0.99).all()
+    assert turned[:, 0, 0, 0].min() == 0
+
+
+def test_erasing_leaves_a_rectangle_of_one_grey() -> None:
+    films = torch.full((50, 1, 40, 40), 0.123)
+    for film in _augmented(replace(NONE, augment_erasing=1.0), films):
+        hole = film[0] != 0.123
+        rows, columns = hole.any(1).nonzero(), hole.any(0).nonzero()
+        inside = film[0, rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
+        assert inside.unique().numel() == 1
+        assert 0.01 < hole.float().mean() < 0.25
+
+
+def test_mixup_blends_films_and_targets_alike() -> None:
+    films = torch.stack([torch.zeros(1, 4, 4), torch.ones(1, 4, 4)]).repeat(50, 1, 1, 1)
+    target = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(50, 1)
+    mixed, shares = mixed_up(films, target, 0.5, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(mixed[:, 0, 0, 0], shares[:, 1])
+    torch.testing.assert_close(shares.sum(1), torch.ones(100))
+    assert ((mixed > 0) & (mixed < 1)).any()

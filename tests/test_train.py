@@ -1,0 +1,313 @@
+"""Training: the same seed gives the same weights; a kill at any moment and a resume end in the same bits; best weights kept."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, rows
+
+from plainfilm.core.config import TrainConfig
+from plainfilm.core.manifest import Manifest
+from plainfilm.core.run import Run
+from plainfilm.errors import BadConfig, BadManifest, BadRun, Interrupted, WeightsUnavailable
+
+torch = pytest.importorskip("torch")
+
+from plainfilm.learn import checkpoint, sampling, schedule  # noqa: E402
+from plainfilm.learn.model import build_network, last_layer, load_network  # noqa: E402
+from plainfilm.learn.train import State, train  # noqa: E402
+
+BUSY = replace(
+    TINY, epochs=3, mixup=0.2, augment_noise=0.05, augment_erasing=0.3, imbalance=("sampling", "augmentation"), schedule="plateau"
+)
+
+
+def _weights(run: Run) -> bytes:
+    return (run / "weights.safetensors").read_bytes()
+
+
+class _StopsAfter:
+    """A Progress that sends this process SIGINT at the n-th step of training."""
+
+    def __init__(self, steps: int) -> None:
+        self.left = steps
+
+    @contextmanager
+    def task(self, label: str, total: int, unit: str = "films") -> Iterator[_StopsAfter]:
+        self.is_training = label == "Training"
+        yield self
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        if self.is_training:
+            self.left -= 1
+            if self.left == 0:
+                os.kill(os.getpid(), signal.SIGINT)
+
+    def say(self, line: str) -> None:
+        pass
+
+
+def test_a_run_holds_what_the_design_says(finished_run: Run) -> None:
+    names = {entry.name for entry in finished_run.directory.iterdir()}
+    assert names >= {"config.toml", "environment.json", "run.json", "preprocess.json", "history.jsonl", "weights.safetensors", "complete.json"}
+    assert "checkpoint.safetensors" not in names
+    assert finished_run.is_complete
+    assert [epoch["epoch"] for epoch in finished_run.history()] == [1, 2]
+    assert finished_run.test_readings == 0
+    environment = json.loads((finished_run / "environment.json").read_text())
+    assert {"command", "versions", "seed", "inputs"} <= set(environment)
+    assert Run.open(finished_run.directory) == finished_run
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_gives_others(manifest: Manifest, tmp_path: Path) -> None:
+    runs = [train(manifest, tmp_path / str(n), replace(BUSY, epochs=1, seed=seed)) for n, seed in enumerate((3, 3, 4))]
+    assert _weights(runs[0]) == _weights(runs[1]) != _weights(runs[2])
+
+
+@pytest.mark.parametrize("step", [1, 3, 5, 6])
+def test_ctrl_c_then_resume_ends_bit_for_bit_the_same(manifest: Manifest, tmp_path: Path, step: int) -> None:
+    whole = train(manifest, tmp_path / "whole", BUSY)
+    with pytest.raises(Interrupted, match="--resume"):
+        train(manifest, tmp_path / "torn", BUSY, progress=_StopsAfter(step))
+    assert not Run.open(tmp_path / "torn").is_complete
+    resumed = train(manifest, tmp_path / "torn", BUSY, resume=True)
+    assert _weights(resumed) == _weights(whole)
+    timeless = [[{k: v for k, v in epoch.items() if k != "seconds"} for epoch in run.history()] for run in (whole, resumed)]
+    assert timeless[0] == timeless[1]
+    assert resumed.completion()["best_epoch"] == whole.completion()["best_epoch"]
+
+
+def test_kill_nine_at_any_moment_then_resume_ends_bit_for_bit_the_same(manifest: Manifest, tmp_path: Path) -> None:
+    assert manifest.path is not None
+    whole = train(manifest, tmp_path / "whole", BUSY)
+    (tmp_path / "recipe.toml").write_text(BUSY.to_toml())
+    code = (
+        "import sys; import plainfilm.learn.train as t; t._CHECKPOINT_SECONDS = 0.0\n"
+        "from plainfilm.core.config import TrainConfig; from plainfilm.core.manifest import Manifest\n"
+        f"t.train(Manifest.open({str(manifest.path)!r}), {str(tmp_path / 'torn')!r}, "
+        f"TrainConfig.from_toml({str(tmp_path / 'recipe.toml')!r}), resume=True)"
+    )
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while process.poll() is None and not (tmp_path / "torn" / "config.toml").exists():
+            time.sleep(0.05)
+        time.sleep(float(rng.uniform(0.1, 1.5)))
+        process.kill()
+        process.wait()
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert _weights(Run.open(tmp_path / "torn")) == _weights(whole)
+    assert not [entry.name for entry in (tmp_path / "torn").iterdir() if entry.name.endswith(".part") and entry.stat().st_size == 0]
+
+
+def test_a_finished_run_is_not_trained_again_nor_written_over(manifest: Manifest, finished_run: Run) -> None:
+    before = _weights(finished_run)
+    assert train(manifest, finished_run.directory, TINY, resume=True) == finished_run
+    with pytest.raises(BadRun, match="finished run already"):
+        train(manifest, finished_run.directory, TINY)
+    assert _weights(finished_run) == before
+
+
+def test_resuming_with_other_settings_or_other_films_is_refused(manifest: Manifest, finished_run: Run, tmp_path: Path) -> None:
+    with pytest.raises(BadRun, match="another epochs, learning_rate"):
+        train(manifest, finished_run.directory, replace(TINY, epochs=9, learning_rate=0.5), resume=True)
+    other = Manifest(manifest.films.iloc[1:], manifest.classes, manifest.root).write(tmp_path / "manifest.csv")
+    with pytest.raises(BadRun, match="another manifest"):
+        train(other, finished_run.directory, TINY, resume=True)
+
+
+def test_a_leaking_split_is_refused_unless_allowed(manifest: Manifest, tmp_path: Path) -> None:
+    films = manifest.films.copy()
+    films.loc[films["status"] == "ok", "group"] = "g1"
+    leaking = Manifest(films, manifest.classes, manifest.root).write(tmp_path / "manifest.csv")
+    with pytest.raises(BadManifest, match="--allow-leaks"):
+        train(leaking, tmp_path / "run", TINY)
+    assert not (tmp_path / "run").exists()
+    assert train(leaking, tmp_path / "run", replace(TINY, epochs=1), allow_leaks=True).is_complete
+
+
+def test_a_film_that_changed_since_prepare_is_named(manifest: Manifest, tmp_path: Path) -> None:
+    films = manifest.films.copy()
+    place = films.index[films["status"] == "ok"][0]
+    films.loc[place, "sha256"] = "0" * 64
+    changed = Manifest(films, manifest.classes, manifest.root).write(tmp_path / "manifest.csv")
+    with pytest.raises(BadManifest, match="other pixels than when the manifest was made"):
+        train(changed, tmp_path / "run", TINY)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "said"),
+    [
+        ({"model": "resnet19"}, BadConfig, 'no network is called "resnet19"; near names: resnet'),
+        ({"weights": "nowhere.safetensors"}, WeightsUnavailable, "nowhere.safetensors"),
+        ({"weights": "imagenet"}, WeightsUnavailable, "network from scratch"),
+        ({"split": "split_f9"}, BadManifest, 'no split column "split_f9"'),
+        ({"device": "cuda"}, BadConfig, "use --device cpu"),
+        ({"precision": "float16"}, BadConfig, "needs a GPU"),
+    ],
+)
+def test_what_cannot_be_trained_says_why(
+    manifest: Manifest, tmp_path: Path, settings: dict[str, str], error: type[Exception], said: str
+) -> None:
+    if settings.get("device") == "cuda" and torch.cuda.is_available():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(error, match=said):
+        train(manifest, tmp_path / "run", replace(TINY, **settings))  # type: ignore[arg-type]
+
+
+def test_a_diverging_training_is_stopped_with_advice(manifest: Manifest, tmp_path: Path) -> None:
+    wild = replace(TINY, model="cnn-plain", optimizer="sgd", learning_rate=100.0, clip_norm=0.0, schedule="constant", epochs=9)
+    with pytest.raises(BadRun, match="lower --learning-rate or set --clip-norm 1"):
+        train(manifest, tmp_path / "run", wild)
+
+
+def test_early_stopping_and_the_wanted_score(manifest: Manifest, tmp_path: Path) -> None:
+    still = replace(TINY, learning_rate=1e-12, averaging=0.0, schedule="constant", epochs=9, patience=2, monitor="accuracy")
+    stopped = train(manifest, tmp_path / "patience", still)
+    assert stopped.completion()["ended_by"] == "early stopping"
+    assert len(stopped.history()) < 9
+    reached = train(manifest, tmp_path / "wanted", replace(still, patience=0, stop_at=0.01))
+    assert len(reached.history()) == 1
+
+
+def test_the_weights_kept_are_those_of_the_best_epoch(manifest: Manifest, tmp_path: Path) -> None:
+    run = train(manifest, tmp_path / "run", replace(TINY, epochs=4, learning_rate=0.01))
+    scores = [epoch["val_macro_auroc"] for epoch in run.history()]
+    best = run.completion()["best_epoch"]
+    assert scores[best - 1] == max(scores)
+    assert [epoch["epoch"] for epoch in run.history() if epoch["is_best"]][-1] == best
+
+
+def test_plateau_lowers_the_rate(manifest: Manifest, tmp_path: Path) -> None:
+    config = replace(
+        TINY, epochs=5, schedule="plateau", plateau_patience=1, plateau_factor=0.5, learning_rate=1e-9, averaging=0.0, monitor="accuracy"
+    )
+    rates = [epoch["learning_rate"] for epoch in train(manifest, tmp_path / "run", config).history()]
+    assert rates[-1] < rates[0]
+
+
+def test_a_frozen_backbone_stays_as_it_was_and_thaws(manifest: Manifest, finished_run: Run, tmp_path: Path) -> None:
+    start = load_network(finished_run).state_dict()
+    frozen = replace(TINY, weights=str(finished_run.directory), frozen_epochs=math.inf, averaging=0.0, epochs=1)
+    run = train(manifest, tmp_path / "frozen", frozen)
+    head = {id(parameter) for parameter in last_layer(load_network(run)).parameters()}
+    after = load_network(run)
+    changed = {name for name, value in after.state_dict().items() if not torch.equal(value, start[name])}
+    assert changed and len(head) == 2
+    assert all(after.state_dict()[name].ndim <= 2 and ".".join(name.split(".")[:-1]) == str(len(after) - 1) for name in changed)  # type: ignore[arg-type]
+    thawed = load_network(train(manifest, tmp_path / "thawed", replace(frozen, frozen_epochs=1.0, epochs=2)))
+    assert not torch.equal(thawed.state_dict()["0.weight"], start["0.weight"])
+
+
+def test_minutes_are_kept(manifest: Manifest, tmp_path: Path) -> None:
+    begun = time.monotonic()
+    run = train(manifest, tmp_path / "run", replace(TINY, minutes=0.6), started=begun)
+    assert run.is_complete
+    assert time.monotonic() - begun < 0.6 * 60
+    with pytest.raises(BadConfig, match="too short"):
+        train(manifest, tmp_path / "short", replace(TINY, minutes=0.001))
+
+
+def test_tensorboard_when_asked(manifest: Manifest, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    run = train(manifest, tmp_path / "run", replace(TINY, epochs=1), tensorboard=True)
+    assert list((run / "tensorboard").glob("events.*"))
+
+
+def test_two_processes_do_not_train_in_one_run(finished_run: Run) -> None:
+    with finished_run.locked(), pytest.raises(BadRun, match="another process"), finished_run.locked():
+        pass
+
+
+def test_a_state_survives_the_checkpoint_and_a_damaged_one_is_named(tmp_path: Path) -> None:
+    network = torch.nn.Linear(3, 2)
+    optimizer = torch.optim.AdamW(network.parameters())
+    network(torch.ones(1, 3)).sum().backward()
+    optimizer.step()
+    state = State(schedule.Plan(10), step=4, loss_sum=0.1 + 0.2, best_score=-math.inf, history=[{"epoch": 1}])
+    path = tmp_path / "checkpoint.safetensors"
+    checkpoint.save_checkpoint(path, {"network": network}, optimizer, asdict(state))
+    other = torch.nn.Linear(3, 2)
+    other_optimizer = torch.optim.AdamW(other.parameters())
+    assert State.from_facts(checkpoint.load_checkpoint(path, {"network": other}, other_optimizer)) == state
+    assert torch.equal(other.weight, network.weight)
+    for mine, theirs in zip(optimizer.state.values(), other_optimizer.state.values(), strict=True):
+        assert all(torch.equal(mine[key], theirs[key]) for key in mine)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(BadRun, match="is damaged"):
+        checkpoint.load_checkpoint(path, {"network": other}, other_optimizer)
+
+
+def test_the_course_is_walked_without_a_jump_when_the_plan_changes() -> None:
+    plan = schedule.Plan(100)
+    later = plan.extended_to(70, 40)
+    assert plan.course(40) == later.course(40) == 0.4
+    assert later.course(70) == 1.0
+    assert later.course(55) == pytest.approx(0.7)
+
+
+@pytest.mark.parametrize("name", ["constant", "plateau", "cosine", "one-cycle"])
+def test_the_learning_rate_stays_within_its_bounds(name: str) -> None:
+    shares = [schedule.rate_share(course, name) for course in np.linspace(0, 1, 1001)]
+    assert 0 < min(shares) and max(shares) == pytest.approx(1, abs=1e-3)
+    if name in ("cosine", "one-cycle"):
+        assert shares[-1] < 0.01
+        assert max(abs(a - b) for a, b in zip(shares, shares[1:], strict=False)) < 0.05
+
+
+def test_sizes_grow_to_the_full_one() -> None:
+    config = TrainConfig(size=224)
+    sizes = schedule.stage_sizes(config)
+    walked = [schedule.size_at(course, sizes) for course in np.linspace(0, 1, 101)]
+    assert walked == sorted(walked) and walked[0] == 112 and walked[-1] == 224
+    assert schedule.stage_sizes(replace(config, progressive=False)) == [224]
+    assert schedule.stage_sizes(replace(config, size=64)) == [64]
+
+
+def test_batches_hold_every_film_once_and_no_film_is_alone() -> None:
+    labels = np.zeros(97, dtype=np.int64)
+    batches = sampling.batches_of_epoch(labels, 32, ("none",), 0, 0)
+    assert sorted(np.concatenate(batches)) == list(range(97))
+    assert {len(batch) for batch in batches} == {24, 25}
+    assert not np.array_equal(batches[0], sampling.batches_of_epoch(labels, 32, ("none",), 0, 1)[0])
+
+
+def test_unequal_classes() -> None:
+    labels = np.array([0] * 900 + [1] * 100)
+    drawn = labels[np.concatenate(sampling.batches_of_epoch(labels, 50, ("sampling",), 0, 0))]
+    assert 0.45 < drawn.mean() < 0.55
+    weight = sampling.class_weights(labels, 2, ("loss",))
+    assert weight is not None and weight.tolist() == pytest.approx([1000 / 1800, 5.0])
+    assert sampling.class_weights(labels, 2, ("none",)) is None
+    assert sampling.augmentation_strength(labels, 2, ("augmentation",)).tolist() == [1.0, 2.0]
+    assert sampling.augmentation_strength(labels, 2, ("none",)).tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg19", "densenet121", "efficientnet_b0", "convnext_atto", "cnn-plain", "cnn-swish"])
+def test_networks_take_one_channel_and_give_our_classes(name: str) -> None:
+    network = build_network(TrainConfig(model=name, weights="scratch", size=64), ("A", "B", "C")).eval()
+    with torch.inference_mode():
+        assert network(torch.zeros(2, 1, 64, 64)).shape == (2, 3)
+    assert any(True for _ in last_layer(network).parameters())
+
+
+def test_a_vision_transformer_trains_at_its_own_size(manifest: Manifest, tmp_path: Path) -> None:
+    config = replace(TINY, model="vit_tiny_patch16_224", size=96, progressive=True, epochs=1)
+    run = train(manifest, tmp_path / "run", config)
+    assert {epoch["size"] for epoch in run.history()} == {96}
+
+
+def test_manifest_rows_helper_is_sound() -> None:
+    assert len(rows(["A"])) == 1
