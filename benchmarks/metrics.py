@@ -16,7 +16,8 @@ import numpy as np
 from sklearn import metrics as sk
 
 from plainfilm.core.bootstrap import bootstrap, curve_bands, draw_group_weights, index_groups
-from plainfilm.core.metrics import CLASS_MEASURES, TABLE_MEASURES, Floats, Integers, RankedTable, softmax
+from plainfilm.core.metrics import CLASS_MEASURES, TABLE_MEASURES, RankedTable, softmax
+from plainfilm.core.ranking import Floats, Integers
 
 CLASSES = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
 FILMS, REPEATS, LOOP_REPEATS, TURNS = 21_000, 2_000, 20, 5

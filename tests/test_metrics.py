@@ -21,18 +21,8 @@ from plainfilm.core.bootstrap import (
     percentile_interval,
     resample,
 )
-from plainfilm.core.metrics import (
-    RankedScore,
-    RankedTable,
-    auroc,
-    average_precision,
-    confusion_matrix,
-    measure,
-    measure_names,
-    precision_recall_curve,
-    roc_curve,
-    softmax,
-)
+from plainfilm.core.metrics import RankedTable, confusion_matrix, measure, measure_names, softmax
+from plainfilm.core.ranking import RankedScore, auroc, average_precision, precision_recall_curve, roc_curve
 
 LUNGS = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
 

@@ -9,6 +9,7 @@ import errno
 import functools
 import inspect
 import json
+import logging
 import os
 import sys
 import time
@@ -52,6 +53,7 @@ class TableFormat(str, Enum):
 
 def main() -> NoReturn:
     """Run the command line; every PlainfilmError becomes one line and exit code 1."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     try:
         app()
     except Interrupted as error:

@@ -118,7 +118,8 @@ def swatch(colour: str, label: str) -> Html:
 def estimate(interval: Interval, digits: int = 3) -> Html:
     """A number with its interval, the interval standing back: 0.946 (0.935 to 0.957)."""
     value, space, ends = format_interval(interval, digits).partition(" ")
-    return _element("span", _element("span", value, class_="value"), space, _element("small", ends), class_="estimate")
+    behind = _element("small", ends) if ends else ""
+    return _element("span", _element("span", value, class_="value"), space, behind, class_="estimate")
 
 
 # Blocks --------------------------------------------------------------------------------------------------------------
@@ -180,7 +181,7 @@ def table(
     bottom = [line(cells) for cells in footer]
     whole = _element(
         "table",
-        _element("caption", caption),
+        _element("caption", _element("span", caption)),
         _element("thead", top),
         _element("tbody", *(line(cells) for cells in rows)),
         _element("tfoot", *bottom) if bottom else "",

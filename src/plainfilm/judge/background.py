@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
@@ -40,10 +39,10 @@ _MAIN_SETTINGS = (
 )  # fmt: skip
 _FACTS = {
     "epochs": "Epochs",
+    "steps": "Steps",
     "best_epoch": "Weights kept from epoch",
-    "best_score": "Its score on validation",
     "seconds": "Time",
-    "images_per_second": "Films a second",
+    "ended_by": "Ended by",
     "device": "Device",
     "precision": "Arithmetic",
 }
@@ -125,7 +124,7 @@ def _unreadable(manifest: Manifest) -> Html:
 def training_section(run: Run, completion: Mapping[str, Any], pictures: Mapping[str, Picture]) -> Section:
     """How the network was trained. completion: what the run's completion mark says; any of it may be absent."""
     captions = {
-        "loss": "Loss, epoch by epoch. Validation rising while training falls: learnt by heart.",
+        "loss": "Loss, epoch by epoch. Validation rising while training falls is learning by heart.",
         "scores": "Scores on validation, and accuracy on training films as they were augmented.",
     }
     curves = [
@@ -160,13 +159,16 @@ def _settings_table(caption: str, config: TrainConfig, names: Sequence[str]) -> 
     return table(caption, texts("Setting", "Value", "Default, where it differs", "Meaning"), rows)
 
 
-def _facts(known: Mapping[str, Any]) -> Html:
+def _facts(completion: Mapping[str, Any]) -> Html:
     """What we have words for comes first; then all else that is a plain value, in its own."""
-    keys = (*_FACTS, *(key for key in known if key not in _FACTS and key != "format_version"))
-    plain = {key: known[key] for key in keys if isinstance(known.get(key), str | int | float)}
-    named = {_FACTS.get(key, key.replace("_", " ").capitalize()): key for key in plain}
+    keys = (*_FACTS, *(key for key in completion if key not in _FACTS and key != "format_version"))
     return facts(
-        (name, _duration(plain[key]) if key == "seconds" else _readable(plain[key])) for name, key in named.items()
+        (
+            _FACTS.get(key, key.replace("_", " ").capitalize()),
+            _duration(completion[key]) if key == "seconds" else _readable(completion[key]),
+        )
+        for key in keys
+        if isinstance(completion.get(key), str | int | float)
     )
 
 
@@ -176,7 +178,7 @@ def _readable(value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(value)
     if isinstance(value, float):
-        return "never" if math.isinf(value) else f"{value:.4g}"
+        return f"{value:.4g}"
     return str(value)
 
 

@@ -19,6 +19,7 @@ that a classification report shows: macro_specificity, and precision, recall and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -60,12 +61,10 @@ class _Judged:
     @classmethod
     def of(cls, predictions: Predictions) -> _Judged:
         """The readable, labelled films of a table; a film without a group stands for itself."""
-        table = predictions.judged.table
-        alone = "film " + table["image_id"]
-        group = table["group"].where(table["group"] != "", alone).to_numpy(object)
-        return cls(
-            softmax(predictions.judged.logit), predictions.judged.label_index, group, table["source"].to_numpy(object)
-        )
+        judged = predictions.judged
+        group = judged.table["group"].where(judged.table["group"] != "", "film " + judged.table["image_id"])
+        source = judged.table["source"].to_numpy(object)
+        return cls(softmax(judged.logit), judged.label_index, group.to_numpy(object), source)
 
     def where(self, chosen: NDArray[np.bool_]) -> _Judged:
         """The films that `chosen` marks."""
@@ -99,9 +98,9 @@ def evaluate_predictions(
 
 
 def interval_of(value: Mapping[str, float | None]) -> Interval:
-    """An interval as metrics.json holds it, to compute with or to print."""
-    value_or_nan = {end: np.nan if value[end] is None else float(value[end] or 0) for end in ("value", "low", "high")}
-    return Interval(**value_or_nan)
+    """An interval as metrics.json holds it, to compute with or to print; None becomes NaN."""
+    ends = (value[end] for end in ("value", "low", "high"))
+    return Interval(*(math.nan if end is None else end for end in ends))
 
 
 def shown_split(metrics: Mapping[str, Any]) -> str:
@@ -214,4 +213,4 @@ def _to_json(interval: Interval) -> dict[str, float | None]:
 
 
 def _known(number: float) -> float | None:
-    return None if np.isnan(number) else float(number)
+    return None if math.isnan(number) else float(number)

@@ -192,7 +192,7 @@ def _confusion(split: Mapping[str, Any], classes: Sequence[str], *, in_shares: b
     for row in range(len(classes)):
         for column in range(len(classes)):
             text = _share_text(share[row][column]) if in_shares else f"{count[row, column]:,}"
-            colour = "white" if shade[row, column] > 0.68 else _INK if count[row, column] else _SOFT
+            colour = "white" if shade[row, column] > 0.8 else _INK if count[row, column] else _SOFT
             size = 7 if in_shares else 9
             axes.text(column, row, text, color=colour, ha="center", va="center", fontsize=size, linespacing=1.4)
     names = [wrapped(name, 18) for name in classes]

@@ -139,6 +139,7 @@ class _Training:
         self.epoch_steps = steps_an_epoch(len(train_labels), self.config.batch_size)
         self.sizes = _sizes_taken(self.network, self.config)
         self.pace = Pace(started, self.config.minutes * 60, self.sizes, self.epoch_steps, evaluated_films)
+        self.state = State(Plan(1))
         self.state = self._first_state()
 
     def go(self) -> Run:
@@ -180,7 +181,7 @@ class _Training:
             return state
         if not self.config.minutes:
             return State(Plan(self.config.epochs * self.epoch_steps))
-        self.pace.measure(self._time_step, self._time_validation, min(len(self.train_places), self.config.batch_size))
+        self.pace.measure(self._time_step, self._time_validation, len(self.val_places))
         last_step = self.pace.steps_that_fit(course=0.0)
         if last_step < 1:
             raise BadConfig(

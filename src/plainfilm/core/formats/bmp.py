@@ -56,15 +56,16 @@ def read_bmp(content: bytes, max_pixels: int) -> Raster:
 
 def _declared(content: bytes) -> _Declared:
     """Read and check both headers."""
-    if len(content) < 70:
+    if len(content) < 26:
         raise cut_off(f"{len(content)} bytes are too few for a BMP")
-    pixels_at, header_size = struct.unpack_from("<II", content, 10)
+    headers = content[:70].ljust(70, b"\x00")  # what is missing here is missed below, where the pixels are
+    pixels_at, header_size = struct.unpack_from("<II", headers, 10)
     compression = colours = 0
     if header_size == 12:
-        width, height, _, bits_a_pixel = struct.unpack_from("<HHHH", content, 18)
+        width, height, _, bits_a_pixel = struct.unpack_from("<HHHH", headers, 18)
     else:
-        width, height, _, bits_a_pixel, compression = struct.unpack_from("<iiHHI", content, 18)
-        (colours,) = struct.unpack_from("<I", content, 46)
+        width, height, _, bits_a_pixel, compression = struct.unpack_from("<iiHHI", headers, 18)
+        (colours,) = struct.unpack_from("<I", headers, 46)
     if compression and compression not in _BITFIELDS:
         name = _COMPRESSIONS.get(compression, "unknown")
         raise BadImage(f"is a BMP with {name} compression ({compression}), which is not read; save it as PNG")
@@ -72,10 +73,10 @@ def _declared(content: bytes) -> _Declared:
         raise damaged(f"BMP knows no {bits_a_pixel} bits a pixel, compressed by {compression}")
     masks: tuple[int, ...] = _MASKS_OF_16_BITS if bits_a_pixel == 16 else (0x0000FF, 0x00FF00, 0xFF0000, 0)
     if compression:
-        red, green, blue, alpha = struct.unpack_from("<IIII", content, 54)
+        red, green, blue, alpha = struct.unpack_from("<IIII", headers, 54)
         masks = (blue, green, red, alpha if header_size >= 56 or compression == 6 else 0)
-    if not all(masks[:3]) or max(masks) >> bits_a_pixel:
-        raise damaged("the colour masks of the BMP are empty or too wide")
+        if not all(masks[:3]) or max(masks) >> bits_a_pixel:
+            raise damaged("the colour masks of the BMP are empty or too wide")
     entry = 3 if header_size == 12 else 4
     palette_at = 14 + header_size
     palette_end = min(palette_at + entry * min(colours or 256, 1 << min(bits_a_pixel, 8)), pixels_at, len(content))

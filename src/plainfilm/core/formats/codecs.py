@@ -74,7 +74,7 @@ def stored_values(pixels: StoredPixels) -> tuple[Samples, tuple[str, ...]]:
         if pixels.is_signed and not decoded.is_signed:
             raise damaged(f"{bits} signed bits are declared, its compressed pixels are of {decoded.bit_depth} without a sign")
         notes = (f"{bits} bits stored are declared, its compressed pixels say {decoded.bit_depth}",)
-    return decoded.samples & ((1 << bits) - 1), notes
+    return decoded.samples.astype(np.uint16) & np.uint16((1 << bits) - 1), notes
 
 
 def _native(pixels: StoredPixels) -> _Decoded:

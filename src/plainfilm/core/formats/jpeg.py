@@ -131,4 +131,21 @@ def decoded_jpeg(content: bytes, segments: Segments, frame: Frame) -> Samples:
     bits = 8 * sum(len(body) for marker, body in segments if marker == SCAN_DATA)
     if bits < blocks * (1 if frame.process == "progressive" else 2):
         raise cut_off(f"{frame.width} x {frame.height} pixels cannot be in {bits // 8:,} bytes of JPEG data")
+    pixels = _decoded(content, frame)
+    if (pixels[-8:, -_SUSPICIOUS_WIDTH:] == _FILLING).all() and not _is_really_grey(content, segments, frame, pixels):
+        raise cut_off("the JPEG's data ends before its last rows")
+    return pixels
+
+
+def _decoded(content: bytes, frame: Frame) -> Samples:
     return decoded_by_opencv(content, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION, frame.width, frame.height)
+
+
+def _is_really_grey(content: bytes, segments: Segments, frame: Frame, pixels: Samples) -> bool:
+    """Whether a picture that ends in the grey of libjpeg's filling was stored so, and is not filled where its data ran out.
+
+    If the grey is stored, then the last bytes say nothing else, and leaving them out changes nothing that libjpeg does not fill.
+    """
+    last = [body for marker, body in segments if marker == SCAN_DATA][-1]
+    without_end = bytes(content).replace(bytes(last), bytes(last[:-3]))
+    return np.array_equal(_decoded(without_end, frame), pixels)

@@ -39,6 +39,7 @@ _TAGS = frozenset((*range(254, 260), 262, 266, 273, 274, *range(277, 280), 284, 
 _NONE, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 7, 8, 32946, 32773
 _OTHER_COMPRESSIONS = {2: "CCITT fax", 3: "CCITT fax", 4: "CCITT fax", 6: "old JPEG", 34712: "JPEG 2000", 34925: "LZMA"}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
+_JPEG_COLOURS = {(1, _WHITE_IS_ZERO): b"", (1, _BLACK_IS_ZERO): b"", (3, _RGB): b"\x00", (3, _YCBCR): b"\x01"}  # as Adobe says
 _OTHER_COLOURS = {4: "a mask", 5: "in print colours (CMYK)", 8: "in CIE Lab colours", 32803: "a raw sensor picture"}
 _NOT_WHOLE_NUMBERS = {2: "signed numbers", 3: "floating-point numbers", 5: "complex numbers", 6: "complex numbers"}
 _ASSOCIATED_ALPHA, _ALPHA = 1, 2
@@ -187,9 +188,8 @@ def _page(directory: _Directory, max_pixels: int, file_bytes: int) -> _Page:
         raise BadImage(f"is a TIFF with {name} compression ({compression}), which is not read; save it as PNG")
     is_planar = _one(directory, _PLANAR, 1) == 2 and samples > 1
     if compression == _JPEG:
-        if bits != 8 or is_planar or (samples, colour) not in ((1, _WHITE_IS_ZERO), (1, _BLACK_IS_ZERO), (3, _YCBCR)):
-            raise BadImage("is a TIFF with JPEG compression that is neither grey nor YCbCr; save it as PNG")
-        samples = 1  # of YCbCr, the luma alone is decoded
+        if bits != 8 or is_planar or (samples, colour) not in _JPEG_COLOURS:
+            raise BadImage(f"is a TIFF with JPEG compression of {samples} samples in colours ({colour}); save it as PNG")
     elif colour == _YCBCR:
         raise BadImage("is a TIFF in YCbCr colours without JPEG compression, which is not read; save it as PNG")
     predictor = _one(directory, _PREDICTOR, 1) if compression in (_LZW, _DEFLATE, _OLD_DEFLATE) else 1
@@ -265,13 +265,15 @@ def _stored_samples(content: bytes, page: _Page, order: str) -> Samples:
 def _block(coded: bytes, page: _Page, order: str, rows: int, samples: int) -> Samples:
     """(rows, block width, samples) of one strip or tile."""
     if page.compression == _JPEG:
-        if page.jpeg_tables:
-            coded = page.jpeg_tables.removesuffix(b"\xff\xd9") + coded[2:]
+        # The directory says what the colours are; in a JPEG of its own, Adobe's marker does.
+        adobe = _JPEG_COLOURS[page.samples, page.colour]
+        marker = b"\xff\xee\x00\x0eAdobe\x00\x64\x00\x00\x00\x00" + adobe if adobe else b""
+        coded = b"\xff\xd8" + marker + page.jpeg_tables[2:].removesuffix(b"\xff\xd9") + coded[2:]
         segments = jpeg_segments(coded)
         frame = jpeg_frame(segments)
         if (frame.width, frame.height) != (page.block_width, rows):
             raise damaged(f"a strip or tile of {frame.width} x {frame.height} pixels; expected {page.block_width} x {rows}")
-        return decoded_jpeg(coded, segments, frame)[:, :, np.newaxis]
+        return np.dstack([decoded_jpeg(coded, segments, frame)] * samples)  # grey already
     count = page.block_width * samples
     row_bytes = (count * page.bits + 7) // 8
     plain = np.frombuffer(_decompressed(coded, page.compression, rows, row_bytes), np.uint8).reshape(rows, row_bytes)

@@ -1,0 +1,332 @@
+"""The report: well-formed, offline, complete, escaped, and honest about what it does not know."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from plainfilm.core.config import TrainConfig
+from plainfilm.core.files import write_json
+from plainfilm.core.manifest import COLUMNS, Manifest, typed
+from plainfilm.core.page import film_png, page, paragraph, section, table, texts
+from plainfilm.core.predictions import Predictions
+from plainfilm.core.run import Run
+from plainfilm.judge.doubts import find_doubts
+from plainfilm.judge.evaluate import evaluate_predictions
+from plainfilm.judge.report import report_text, write_report
+
+CLASSES = ("COVID", "Normal", "Viral Pneumonia")
+VOID = {"meta", "img", "br", "wbr", "link", "hr", "input"}
+SECTIONS = (
+    "Data and split", "Training", "Classification report", "Confusion matrix", "ROC and precision-recall curves",
+    "By source", "Sample films", "Surest mistakes", "Provenance",
+)  # fmt: skip
+
+
+class Reader(HTMLParser):
+    """Reads a page as a browser would, and minds what a browser forgives."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.problems, self.links, self.ids = [], [], [], []
+        self.headings, self.images, self.headers, self.words = [], [], [], []
+        self.feed(text)
+        self.close()
+        self.problems += [f"<{tag}> is never closed" for tag in self.open]
+
+    def handle_starttag(self, tag, attributes):
+        attributes = dict(attributes)
+        if tag not in VOID:
+            self.open.append(tag)
+        self.links += [attributes[name] for name in ("src", "href", "srcset", "data") if name in attributes]
+        self.ids += [attributes["id"]] if "id" in attributes else []
+        if tag == "img":
+            self.images.append(attributes)
+        if tag == "th":
+            self.headers.append(attributes)
+        if tag == "script" or any(name.startswith("on") for name in attributes):
+            self.problems.append(f"<{tag}> runs something")
+
+    def handle_endtag(self, tag):
+        if not self.open or self.open.pop() != tag:
+            self.problems.append(f"</{tag}> closes nothing")
+
+    def handle_data(self, text):
+        if not {"style", "title"} & set(self.open):
+            self.words.append(text)
+        if self.open and self.open[-1] == "h2":
+            self.headings.append(text)
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+
+def make_films(root, labels, sources, *, seed=0):
+    """A manifest of small noise films that lie on the disk, two a group, split 6:2:2 by group."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for i, (label, source) in enumerate(zip(labels, sources, strict=True)):
+        path = f"film-{i}.png"
+        (root / path).write_bytes(film_png(rng.integers(0, 256, (24, 24), dtype=np.uint8), 24))
+        split = ("train", "train", "train", "val", "test")[i // 2 % 5]
+        digest = hashlib.sha256(path.encode()).hexdigest()
+        known = {"image_id": f"film-{i}", "path": path, "label": label, "source": source, "split": split,
+                 "group": f"g{i // 2}", "sha256": digest, "status": "ok"}  # fmt: skip
+        rows.append(dict.fromkeys(COLUMNS, "") | known)
+    return typed(pd.DataFrame(rows))
+
+
+def make_run(tmp_path, *, films=200, classes=CLASSES, sources=("north", "south"), sure=2.0, splits=None, change=None,
+             history=None, readings=1, complete=True):  # fmt: skip
+    """A run with everything that a report is written from. change: edits the table of films before it is written."""
+    root = tmp_path / "films"
+    root.mkdir()
+    labels = [classes[(i // 2 + i) % len(classes)] for i in range(films)]
+    table = make_films(root, labels, [sources[i % len(sources)] for i in range(films)])
+    table = table if change is None else change(table)
+    manifest = Manifest(table, tuple(classes), root).write(tmp_path / "data" / "manifest.csv")
+    run = Run.create(tmp_path / "a run", TrainConfig(size=32, epochs=4, optimizer="sgd"), manifest)
+    run.write_history(EPOCHS if history is None else history)
+    if complete:
+        run.mark_complete({"best_epoch": 3, "epochs": 4, "seconds": 3725.0, "something_new": 7, "nested": {"a": 1}})
+    for _ in range(readings):
+        run.record_test_reading("evaluate")
+    rows = table if splits is None else table[table["split"].isin(splits)]
+    logit = np.random.default_rng(1).normal(0, 1, (len(rows), len(classes)))
+    for place, label in enumerate(rows["label"]):
+        if label:
+            logit[place, classes.index(label)] += sure
+    logit[(rows["status"] == "error").to_numpy()] = np.nan
+    predictions = Predictions.of(rows, logit, tuple(classes), "resnet18")
+    return run, manifest, predictions, evaluate_predictions(predictions, repeats=40)
+
+
+EPOCHS = [
+    {"epoch": e, "size": 16 if e < 3 else 32, "train_loss": 1 / e, "val_loss": 1.1 / e, "train_accuracy": 0.6 + e / 10,
+     "val_accuracy": 0.55 + e / 10, "val_macro_auroc": 0.8 + e / 25, "learning_rate": 0.1 / e, "seconds": 2.0}
+    for e in range(1, 5)
+]  # fmt: skip
+
+
+def read_report(made):
+    reader = Reader(write_report(*made).read_text(encoding="utf-8"))
+    assert reader.problems == []
+    return reader
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    return make_run(tmp_path_factory.mktemp("report"))
+
+
+@pytest.fixture(scope="module")
+def reader(made):
+    return read_report(made)
+
+
+def test_the_report_is_one_offline_file(made, reader):
+    assert reader.links
+    assert all(link.startswith(("data:image/", "#")) for link in reader.links)
+    assert {link[1:] for link in reader.links if link.startswith("#")} == set(reader.ids)
+    text = (made[0] / "report.html").read_text(encoding="utf-8")
+    assert "default-src 'none'" in text
+    assert "@import" not in text and "url(" not in text.split("</style>")[0]
+    assert len(text) < 4_000_000
+
+
+def test_every_section_stands_in_order_and_the_notice_comes_first(reader):
+    assert reader.headings == ["Result on the test split", *SECTIONS]
+    assert reader.text.strip().startswith("Research and education only. Not a medical device.")
+
+
+def test_the_headline_is_what_the_metrics_say(made, reader):
+    test = made[3]["splits"]["test"]
+    for name in ("accuracy", "balanced_accuracy", "macro_auroc"):
+        low, value, high = (f"{test['metrics'][name][end]:.3f}" for end in ("low", "value", "high"))
+        assert f"{value}{low} to {high}" in reader.text
+    assert f"Test films{test['films']}in {test['groups']} groups" in reader.text
+    assert "Test split read1time for this run" in reader.text
+
+
+def test_classification_reports_of_all_splits_with_intervals(made, reader):
+    for split in made[3]["splits"].values():
+        for name in CLASSES:
+            for measure in ("precision", "recall", "specificity", "f1", "auroc", "average_precision"):
+                low, value, high = (split["metrics"][f"{measure}/{name}"][end] for end in ("low", "value", "high"))
+                assert f"{value:.3f} ({low:.3f} to {high:.3f})" in reader.text
+        assert split["metrics"]["weighted_precision"]["value"] is not None
+    for words in ("Macro mean", "Weighted mean", "Sensitivity (recall)", "Brier score"):
+        assert words in reader.text
+
+
+def test_tables_and_pictures_speak_to_those_who_cannot_see(reader):
+    assert all(header.get("scope") in ("col", "row") for header in reader.headers)
+    assert all(len(image["alt"]) > 10 for image in reader.images)
+
+
+def test_training_shows_time_epochs_settings_and_unknown_facts(reader):
+    for words in ("1 h 2 min", "Weights kept from epoch3", "Something new7", "optimizersgdadamw"):
+        assert words in reader.text.replace("Epochs4", "")
+
+
+def test_figures_lie_in_the_run_as_png(made, reader):
+    names = {"loss", "scores", "confusion_counts", "confusion_shares", "roc", "precision_recall"}
+    figures = {path.stem: path.read_bytes() for path in (made[0] / "figures").iterdir()}
+    assert set(figures) == names
+    assert all(content.startswith(b"\x89PNG") for content in figures.values())
+
+
+def test_the_surest_mistakes_are_the_surest(made, reader):
+    of_test = made[2].where(made[2].table["split"] == "test")
+    logit = of_test.logit
+    probability = np.exp(logit) / np.exp(logit).sum(axis=1, keepdims=True)
+    wrong = probability.argmax(axis=1) != of_test.label_index
+    surest = of_test.table["image_id"][wrong].iloc[probability[wrong].max(axis=1).argmax()]
+    shown = reader.text.split("of which the network was surest.")[1]
+    assert re.search(r"film-\d+", shown).group() == surest
+    assert f"{wrong.sum()} of {len(wrong)} films" in reader.text
+
+
+def test_nothing_in_the_data_becomes_markup(tmp_path):
+    classes = ("<b>COVID</b> & $x$", "_hidden</td>", "日本\x07")
+
+    def poison(films):
+        films.loc[0, ["status", "error", "sha256", "group"]] = ["error", "<script>alert(1)</script>", "", ""]
+        return films
+
+    made = make_run(tmp_path, classes=classes, sources=('<img src="http://x">', "'\""), change=poison)
+    reader = read_report(made)
+    for words in ("<b>COVID</b> & $x$", "_hidden</td>", "日本\N{REPLACEMENT CHARACTER}", "<script>alert(1)</script>"):
+        assert words in reader.text
+    assert not any("http" in link for link in reader.links)
+
+
+def test_without_the_test_split_validation_is_shown_and_it_says_so(tmp_path):
+    made = make_run(tmp_path, splits=("train", "val"), readings=0, complete=False, history=[])
+    reader = read_report(made)
+    assert reader.headings[0] == "Result on the validation split"
+    for words in ("The test split was not read", "The training is not finished", "No epoch is recorded"):
+        assert words in reader.text
+    assert report_text(made[3]).startswith("Validation split")
+
+
+def test_a_class_that_test_lacks_is_unknown(tmp_path):
+    def move(films):
+        films.loc[(films["split"] == "test") & (films["label"] == "COVID"), ["split"]] = "train"
+        return films
+
+    reader = read_report(make_run(tmp_path, change=move))
+    assert "Few films" in reader.text and "COVID (0)" in reader.text
+    assert "unknown" in reader.text
+
+
+def test_films_that_are_gone_leave_a_placeholder(tmp_path):
+    made = make_run(tmp_path)
+    for path in (tmp_path / "films").iterdir():
+        path.write_bytes(b"no film")
+    reader = read_report(made)
+    assert "cannot be shown" in reader.text
+    assert all("film-" not in image["alt"] for image in reader.images)
+
+
+def test_without_a_mistake_it_says_so_and_does_not_promise_perfection(tmp_path):
+    made = make_run(tmp_path, sure=50)
+    reader = read_report(made)
+    assert "0 of 40 films of the test split were misclassified." in reader.text
+    films = made[3]["splits"]["test"]["metrics"]["support/COVID"]
+    assert f"COVID {0.05 ** (1 / films):.3f}" in reader.text
+
+
+def test_many_classes_with_long_names(tmp_path):
+    classes = tuple(f"a_rather_long_name_of_a_finding_number_{i}/left_lower_lobe" for i in range(12))
+    reader = read_report(make_run(tmp_path, classes=classes, films=240))
+    assert all(name in reader.text for name in classes)
+
+
+def test_doubts_name_leaks_ties_and_unknown_sources(tmp_path):
+    def leak_and_tie(films):
+        films.loc[films["label"] == "COVID", "source"] = "covid clinic"
+        films.loc[films["split"] == "test", "group"] = films.loc[0, "group"]
+        return films
+
+    run, manifest, _, metrics = make_run(tmp_path, change=leak_and_tie)
+    doubts = {doubt.title: doubt for doubt in find_doubts(run, manifest, metrics)}
+    assert next(iter(doubts)) == "The splits leak"
+    tie = doubts["Class and source are one: COVID"]
+    assert tie.level == "failure"
+    assert "No source of COVID supplies another class (its sources: covid clinic)." in tie.sentences
+    assert "Where the films come from is unknown" not in doubts
+
+
+def test_sources_that_supply_several_classes_raise_no_alarm(made):
+    run, manifest, _, metrics = made
+    assert not [doubt for doubt in find_doubts(run, manifest, metrics) if doubt.level == "failure"]
+
+
+def test_without_sources_the_report_says_that_nobody_can_tell(tmp_path):
+    reader = read_report(make_run(tmp_path, sources=("",)))
+    assert "Where the films come from is unknown" in reader.text
+    assert "The sources of the films are unknown." in reader.text
+
+
+def test_another_manifest_and_several_readings_are_told(tmp_path):
+    run, manifest, _, metrics = make_run(tmp_path, readings=3)
+    films = manifest.films.copy()
+    films.loc[0, "label"] = "Normal"
+    titles = [doubt.title for doubt in find_doubts(run, Manifest(films, manifest.classes, manifest.root), metrics)]
+    assert "The test split was read 3 times" in titles
+    assert "Judged on another manifest than the run was trained on" in titles
+
+
+def test_unreadable_films_are_counted_and_listed_with_their_reason(tmp_path):
+    def damage(films):
+        places = films.index[films["split"] == "test"][:2]
+        films.loc[places, ["status", "error", "sha256"]] = ["error", "is cut off", ""]
+        return films
+
+    reader = read_report(make_run(tmp_path, change=damage))
+    assert "In the test split, films that cannot be read and are left out of all numbers: 2." in reader.text
+    assert "is cut off" in reader.text
+
+
+def test_the_report_can_be_written_from_metrics_that_were_read_back(tmp_path):
+    run, manifest, predictions, metrics = make_run(tmp_path)
+    write_json(run / "metrics.json", metrics)
+    read_report((run, manifest, predictions, json.loads((run / "metrics.json").read_text(encoding="utf-8"))))
+
+
+def test_the_text_for_the_terminal_is_a_table_that_lines_up(made):
+    lines = report_text(made[3]).splitlines()
+    assert lines[0] == "Test split: 40 films in 20 groups"
+    rows = [line for line in lines if line.startswith((*CLASSES, "macro ", "  "))]
+    begins = {rows[0].index("sensitivity")}
+    assert all(re.match(r"\d\.\d{3} \(\d\.\d{3} to \d\.\d{3}\)", row[next(iter(begins)) :]) for row in rows[1:5])
+    accuracy = made[3]["splits"]["test"]["metrics"]["accuracy"]
+    assert f"{accuracy['value']:.3f} ({accuracy['low']:.3f} to {accuracy['high']:.3f})" in lines[1]
+
+
+def test_drawing_leaves_no_trace_in_matplotlib(made):
+    import matplotlib as mpl
+
+    before = dict(mpl.rcParams)
+    write_report(*made)
+    assert dict(mpl.rcParams) == before
+
+
+def test_a_page_escapes_text_and_keeps_pieces():
+    built = page("<title>", [section("A & B", paragraph("1 < 2", " and ", paragraph("inner")))], lead='"quoted"')
+    assert "<title>&lt;title&gt;</title>" in built
+    assert "1 &lt; 2 and <p>inner</p>" in built
+    assert Reader(built).problems == []
+
+
+def test_a_table_refuses_a_row_of_another_length():
+    with pytest.raises(ValueError, match="has 1 cells, expected 2"):
+        table("Films", texts("Class", "Films"), [["COVID"]])
