@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import tempfile
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -31,7 +32,11 @@ from plainfilm.core.manifest import Manifest
 from plainfilm.core.metrics import measure, softmax
 from plainfilm.core.progress import Silence
 from plainfilm.core.run import Run
-from plainfilm.learn.train import _asked_to_stop, _Training, train
+from plainfilm.learn.films import cache_films
+from plainfilm.learn.infer import cacheable
+from plainfilm.learn.learner import Learner
+from plainfilm.learn.pace import Pace
+from plainfilm.learn.train import Training, train
 
 MEAN, STD = 0.449, 0.226
 
@@ -49,7 +54,9 @@ class UsualFilms(Dataset[tuple[torch.Tensor, int]]):
                 transforms.RandomAffine(degrees=7, translate=(0.05, 0.05), scale=(0.92, 1.08)),
                 transforms.ColorJitter(brightness=0.05, contrast=0.1),
             ]
-        self.transform = transforms.Compose([*steps, transforms.ToTensor(), transforms.Normalize([MEAN] * 3, [STD] * 3)])
+        self.transform = transforms.Compose(
+            [*steps, transforms.ToTensor(), transforms.Normalize([MEAN] * 3, [STD] * 3)]
+        )
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -94,20 +101,25 @@ class UsualLoop:
         self.network.eval()
         scores = [(self.network(batch), labels) for batch, labels in self.val]
         logit = torch.cat([score for score, _ in scores]).double().numpy()
-        return measure(softmax(logit), torch.cat([labels for _, labels in scores]).numpy(), self.manifest.classes)["macro_auroc"]
+        return measure(softmax(logit), torch.cat([labels for _, labels in scores]).numpy(), self.manifest.classes)[
+            "macro_auroc"
+        ]
 
 
 def our_rate(manifest: Manifest, steps: int) -> float:
     """Films a second of plainfilm's own steps at 224 pixels, decoding into the cache left out after the first epoch, as in a run."""
     config = TrainConfig(weights="scratch", size=224, progressive=False, batch_size=32)
-    with tempfile.TemporaryDirectory() as folder, _asked_to_stop() as stop:
+    with tempfile.TemporaryDirectory() as folder:
         run = Run.create(Path(folder) / "run", config, manifest)
-        training = _Training(run, manifest, Silence(), stop, time.monotonic(), 0, False)
+        learner = Learner(run)
+        learner.given(cache_films(manifest, cacheable(manifest, "split"), run.preprocess, learner.device, Silence()), "split")
+        pace = Pace(time.monotonic(), 0, learner.sizes, steps, 0)
+        training = Training(run, learner, pace, threading.Event(), Silence(), tensorboard=False)
         films, begun = 0, time.monotonic()
-        for step, batch in enumerate(training._rest_of_epoch()):
+        for step, batch in enumerate(training.rest_of_epoch()):
             if step == 2:
                 films, begun = 0, time.monotonic()
-            training._take_step(batch)
+            training.take_step(batch)
             films += len(batch)
             if step + 1 == steps + 2:
                 break
@@ -121,7 +133,10 @@ def rate(manifest: Manifest, turns: int, steps: int) -> None:
         usual = UsualLoop(manifest, 224, 1e-3).epoch(steps=steps, warm_up=4)
         ours = our_rate(manifest, steps // 2)
         ratios.append(ours / usual)
-        print(f"turn {turn + 1}: usual {usual:.1f} films/s, plainfilm {ours:.1f} films/s, ratio {ratios[-1]:.2f}", flush=True)
+        print(
+            f"turn {turn + 1}: usual {usual:.1f} films/s, plainfilm {ours:.1f} films/s, ratio {ratios[-1]:.2f}",
+            flush=True,
+        )
     print(f"ratio: median {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f} over {turns} turns")
 
 
@@ -139,7 +154,10 @@ def time_to_score(manifest: Manifest, target: float, recipe: TrainConfig, most_m
         loop.epoch()
         score, epochs = loop.macro_auroc(), epochs + 1
         best = max(best, score)
-        print(f"  usual loop: epoch {epochs}, {(time.monotonic() - begun) / 60:.1f} minutes, macro AUROC {score:.4f}", flush=True)
+        print(
+            f"  usual loop: epoch {epochs}, {(time.monotonic() - begun) / 60:.1f} minutes, macro AUROC {score:.4f}",
+            flush=True,
+        )
     usual = (time.monotonic() - begun) / 60
     reached = "" if score >= target else " at least (target not reached)"
     print(f"usual loop: {usual:.1f} minutes, {epochs} epochs, best {best:.4f}")

@@ -18,12 +18,28 @@ from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 
 COMMANDS = ("demo", "prepare", "train", "evaluate", "predict")
-QUICK = ["--model", "cnn-swish", "--weights", "scratch", "--size", "32", "--batch-size", "16", "--no-progressive", "--epochs", "1"]
+QUICK = [
+    "--model",
+    "cnn-swish",
+    "--weights",
+    "scratch",
+    "--size",
+    "32",
+    "--batch-size",
+    "16",
+    "--no-progressive",
+    "--epochs",
+    "1",
+]
 
 
 def _run(*arguments: object, code: int = 0, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(
-        [sys.executable, "-m", "plainfilm", *map(str, arguments)], capture_output=True, text=True, cwd=cwd, env={**os.environ, "COLUMNS": "100"}
+        [sys.executable, "-m", "plainfilm", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "100"},
     )
     assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
@@ -56,14 +72,19 @@ def test_the_version_and_a_bare_call() -> None:
     assert "Usage" in _run(code=2).stdout + _run(code=2).stderr
 
 
-@pytest.mark.parametrize("arguments", [["train"], ["nothing"], ["prepare", "x"], ["train", "x", "-o", "y", "--epochs", "many"], ["demo", "--films", "1"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["train"], ["nothing"], ["prepare", "x"], ["train", "x", "-o", "y", "--epochs", "many"], ["demo", "--films", "1"]],
+)
 def test_usage_errors_exit_with_two(arguments: list[str]) -> None:
     _run(*arguments, code=2)
 
 
 def test_the_way_from_films_to_answers(phantoms: Path, tmp_path: Path) -> None:
     data, run = tmp_path / "data", tmp_path / "run"
-    printed = _run("prepare", phantoms, "-o", data, "--metadata", phantoms / "metadata.csv", "--test", "0.25", "--val", "0.25").stdout
+    printed = _run(
+        "prepare", phantoms, "-o", data, "--metadata", phantoms / "metadata.csv", "--test", "0.25", "--val", "0.25"
+    ).stdout
     assert "Viral Pneumonia" in printed and "2 films cannot be read" in printed
     trained = _run("train", data, "-o", run, *QUICK)
     assert "The test split was not read" in trained.stdout
@@ -98,7 +119,9 @@ def _predictions_of_files(phantoms: Path, run: Path, tmp_path: Path, evaluated: 
     assert answer["films"][1]["error"] and answer["films"][1]["class"] is None
     assert answer["films"][0]["probability"] == answer["films"][2]["probability"]
     logit = evaluated.where(evaluated.table["image_id"] == "COVID-1").logit[0]
-    expected = {name: pytest.approx(float(p), abs=2e-5) for name, p in zip(evaluated.classes, _softmax(logit), strict=True)}
+    expected = {
+        name: pytest.approx(float(p), abs=2e-5) for name, p in zip(evaluated.classes, _softmax(logit), strict=True)
+    }
     assert answer["films"][0]["probability"] == expected
     _run("predict", folder, "--run", run, "--format", "csv", "-o", tmp_path / "scores.csv")
     rows = list(csv.DictReader(io.StringIO((tmp_path / "scores.csv").read_text())))
@@ -126,9 +149,21 @@ def test_folds_and_seeds_train_in_turn(phantoms: Path, tmp_path: Path) -> None:
 
 
 def test_a_recipe_file_and_options_on_top_of_it(manifest: Manifest, tmp_path: Path) -> None:
-    (tmp_path / "recipe.toml").write_text('[network]\nmodel = "cnn-plain"\nweights = "scratch"\n[films]\nsize = 32\n[training]\nepochs = 1\n')
+    (tmp_path / "recipe.toml").write_text(
+        '[network]\nmodel = "cnn-plain"\nweights = "scratch"\n[films]\nsize = 32\n[training]\nepochs = 1\n'
+    )
     assert manifest.path is not None
-    _run("train", manifest.path, "-o", tmp_path / "run", "--recipe", tmp_path / "recipe.toml", "--size", "48", "--no-progressive")
+    _run(
+        "train",
+        manifest.path,
+        "-o",
+        tmp_path / "run",
+        "--recipe",
+        tmp_path / "recipe.toml",
+        "--size",
+        "48",
+        "--no-progressive",
+    )
     config = Run.open(tmp_path / "run").config
     assert (config.model, config.size, config.epochs) == ("cnn-plain", 48, 1)
 
@@ -147,7 +182,10 @@ def test_mistakes_are_one_line_each(manifest: Manifest, finished_run: Run, tmp_p
     for arguments, said in (
         (["prepare", tmp_path / "nowhere", "-o", tmp_path / "o"], "nowhere: is missing"),
         (["prepare", empty, "-o", tmp_path / "o"], "holds no films"),
-        (["prepare", manifest.root, "-o", tmp_path / "o", "--test", "0.9", "--val", "0.2"], "leave nothing to train on"),
+        (
+            ["prepare", manifest.root, "-o", tmp_path / "o", "--test", "0.9", "--val", "0.2"],
+            "leave nothing to train on",
+        ),
         (["prepare", manifest.root, "-o", tmp_path / "o", "--test", "40"], "leaves none for train"),
         (["train", tmp_path / "nowhere", "-o", tmp_path / "r"], "plainfilm prepare"),
         (["train", data, "-o", tmp_path / "r", "--model", "resnet19"], "near names: resnet"),
@@ -174,7 +212,9 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_half_written(phantoms: Path,
         "from plainfilm.cli import main; main()"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code, "prepare", str(phantoms), "-o", str(tmp_path / "data")], capture_output=True, text=True
+        [sys.executable, "-c", code, "prepare", str(phantoms), "-o", str(tmp_path / "data")],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 1, done.stderr
     assert "cannot be written" in done.stderr and "Traceback" not in done.stderr

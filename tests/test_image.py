@@ -59,7 +59,9 @@ def smooth(bits: int, noise: float = 0.02, height: int = HEIGHT, width: int = WI
     """A smooth picture with a little noise over most of the range of `bits`."""
     rows, columns = np.mgrid[:height, :width]
     full = (1 << bits) - 1
-    picture = (np.sin(columns / 9) + np.cos(rows / 7) + 2) / 4 + np.random.default_rng(bits).normal(0, noise, rows.shape)
+    picture = (np.sin(columns / 9) + np.cos(rows / 7) + 2) / 4 + np.random.default_rng(bits).normal(
+        0, noise, rows.shape
+    )
     return (picture * full).round().clip(0, full).astype(np.uint8 if bits <= 8 else np.uint16)
 
 
@@ -95,7 +97,9 @@ def png_chunks(*chunks: tuple[bytes, bytes]) -> bytes:
     )
 
 
-def tiff_of(pixels: Array, *fields: tuple[int, int, tuple[int, ...]], order: str = "<", strip: bytes | None = None) -> bytes:
+def tiff_of(
+    pixels: Array, *fields: tuple[int, int, tuple[int, ...]], order: str = "<", strip: bytes | None = None
+) -> bytes:
     """An uncompressed one-strip TIFF written by hand; `fields` (tag, type, values) add to or replace the usual ones."""
     height, width = pixels.shape[:2]
     content = pixels.astype(pixels.dtype.newbyteorder(order)).tobytes() if strip is None else strip
@@ -121,7 +125,13 @@ def tiff_of(pixels: Array, *fields: tuple[int, int, tuple[int, ...]], order: str
         entries += struct.pack(order + "HHI", tag, kind, len(values)) + place
     mark = b"II" if order == "<" else b"MM"
     return (
-        mark + struct.pack(order + "HI", 42, directory) + content + struct.pack(order + "H", len(table)) + entries + bytes(4) + outside
+        mark
+        + struct.pack(order + "HI", 42, directory)
+        + content
+        + struct.pack(order + "H", len(table))
+        + entries
+        + bytes(4)
+        + outside
     )
 
 
@@ -204,7 +214,9 @@ def test_transparency_that_hides_nothing_is_not_noted() -> None:
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
 @pytest.mark.parametrize("channels", [1, 3, 4])
 def test_sixteen_bits_are_kept(encode: Callable[..., Any], suffix: str, channels: int) -> None:
-    pixels = GREY16 if channels == 1 else np.dstack([GREY16, GREY16[::-1], GREY16[:, ::-1], np.full_like(GREY16, 30000)])
+    pixels = (
+        GREY16 if channels == 1 else np.dstack([GREY16, GREY16[::-1], GREY16[:, ::-1], np.full_like(GREY16, 30000)])
+    )
     content = encode(suffix, pixels if channels == 1 else pixels[:, :, :channels])[1].tobytes()
     expected: Array = pixels if channels == 1 else pixels[:, :, :3] @ np.array([0.114, 0.587, 0.299])
     if channels == 4 and suffix == ".png":
@@ -234,6 +246,7 @@ def test_orientation_is_honoured(format_: str, orientation: int) -> None:
     content = pillow(GREY, "L", format_, exif=exif, **options)
     ours = film(content)
     turned = Image.open(io.BytesIO(content)).convert("L")
+    orientation = 1 if format_ == "TIFF" else orientation  # of TIFF, Pillow has done it already
     transposition = {
         **{2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM},
         **{5: Image.Transpose.TRANSPOSE, 6: Image.Transpose.ROTATE_270},
@@ -242,7 +255,7 @@ def test_orientation_is_honoured(format_: str, orientation: int) -> None:
     expected = np.asarray(turned if transposition is None else turned.transpose(transposition))
     assert (ours.info.height, ours.info.width) == expected.shape
     assert np.abs(ours.pixels.astype(int) - expected).max() <= (1 if format_ in ("JPEG", "WEBP") else 0)
-    assert bool(ours.info.notes) == (orientation != 1)
+    assert bool(ours.info.notes) == (Image.open(io.BytesIO(content)).getexif()[0x0112] != 1)
 
 
 # JPEG
@@ -267,6 +280,15 @@ def test_jpeg_in_print_colours_is_refused() -> None:
 def test_jpeg_cut_and_closed_again_is_refused() -> None:
     content = pillow(smooth(8, 0.2, 512, 512), "L", "JPEG", quality=95)
     assert "cannot be in" in refusal(content[:900] + b"\xff\xd9")
+    for share in (0.3, 0.6, 0.9):
+        assert "ends before its last rows" in refusal(content[: int(len(content) * share)] + b"\xff\xd9")
+
+
+def test_jpeg_that_ends_in_grey_of_its_own_is_fine() -> None:
+    for height in (0, 40, 248):
+        pixels = smooth(8, 0.2, 256, 256)
+        pixels[height:] = 128
+        assert (film(pillow(pixels, "L", "JPEG")).pixels[-3:] == 128).all()
 
 
 def test_lossless_and_deep_jpeg_outside_dicom_are_refused() -> None:
@@ -298,8 +320,11 @@ def test_twelve_bit_jpeg_agrees_with_libjpeg(level: int) -> None:
 @pytest.mark.parametrize("compression", [None, "tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits", "jpeg"])
 @pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16"])
 def test_tiff_compressions_agree_with_pillow(compression: str | None, mode: str) -> None:
-    if compression == "jpeg" and mode not in ("L", "RGB"):
-        pytest.skip("TIFF with JPEG compression is read as grey or YCbCr alone")
+    if compression == "jpeg" and mode in ("1", "P", "I;16"):
+        pytest.skip("TIFF has no such JPEG")
+    if compression == "jpeg" and mode in ("LA", "RGBA"):
+        assert "JPEG compression of" in refusal(pillow(np.dstack([COLOUR, ALPHA]), mode, "TIFF", compression="jpeg"))
+        return
     pixels = GREY16 if mode == "I;16" else np.dstack([COLOUR, ALPHA]) if mode in ("LA", "RGBA") else COLOUR
     content = pillow(pixels, "" if mode == "I;16" else mode, "TIFF", compression=compression)
     ours = film(content)
@@ -427,7 +452,9 @@ def test_float_tiff_of_pillow_is_refused() -> None:
 # BMP
 
 
-def bmp_of(pixels: bytes, width: int, height: int, bits: int, compression: int = 0, masks: tuple[int, ...] = ()) -> bytes:
+def bmp_of(
+    pixels: bytes, width: int, height: int, bits: int, compression: int = 0, masks: tuple[int, ...] = ()
+) -> bytes:
     size = 56 if masks else 40
     offset = 14 + size
     header = struct.pack("<IiiHHIIiiII", size, width, height, 1, bits, compression, len(pixels), 0, 0, 0, 0)
@@ -443,7 +470,9 @@ def test_bmp_top_down_and_with_masks() -> None:
     grey = np.arange(0, 1024, 93, dtype=np.uint32)[:12].reshape(3, 4)
     ours = film(bmp_of((grey << 20 | grey << 10 | grey).astype("<u4").tobytes(), 4, -3, 32, 3, masks))
     assert np.array_equal(ours.pixels, np.rint(grey * 255 / 1023))
-    with_alpha = film(bmp_of(np.full((2, 2), 0x80FFFFFF, "<u4").tobytes(), 2, -2, 32, 3, (0xFF0000, 0xFF00, 0xFF, 0xFF000000)))
+    with_alpha = film(
+        bmp_of(np.full((2, 2), 0x80FFFFFF, "<u4").tobytes(), 2, -2, 32, 3, (0xFF0000, 0xFF00, 0xFF, 0xFF000000))
+    )
     assert (with_alpha.pixels == 128).all()
     assert with_alpha.info.colour == "rgba"
     fifteen = film(bmp_of(np.array([[0x7FFF, 0], [0, 0x7FFF]], "<u2").tobytes(), 2, -2, 16))
@@ -561,7 +590,8 @@ def test_size_is_checked_before_decoding(format_: str) -> None:
     assert read_film(content, max_pixels=WIDTH * HEIGHT).info.width == WIDTH
     began = time.perf_counter()
     assert refusal(declare(content, format_, 9000, 9000))
-    assert refusal(declare(content, format_, WIDTH, HEIGHT + 40))
+    if format_ != "JPEG":
+        assert refusal(declare(content, format_, WIDTH, HEIGHT + 40))
     if format_ != "WEBP":
         assert "at most 100,000,000" in refusal(declare(content, format_, 65000, 65000))
         assert "expected at least 1 x 1" in refusal(declare(content, format_, 0, 10))
@@ -585,7 +615,9 @@ def test_inflating_bombs_are_bounded() -> None:
         (b"\x09" + bytes(109), "filter"),
     ],
 )
-def test_png_with_too_few_or_impossible_rows_prints_nothing(rows: bytes, words: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_png_with_too_few_or_impossible_rows_prints_nothing(
+    rows: bytes, words: str, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert words in refusal(png_of(10, 10, 8, 0, rows))
     assert capfd.readouterr() == ("", "")
 
@@ -683,7 +715,9 @@ def header(pixels: Array, bits: int, **elements: Any) -> Dataset:
     return film
 
 
-def dicom(pixels: Array, bits: int, syntax: UID = ExplicitVRLittleEndian, frame: bytes | None = None, **elements: Any) -> bytes:
+def dicom(
+    pixels: Array, bits: int, syntax: UID = ExplicitVRLittleEndian, frame: bytes | None = None, **elements: Any
+) -> bytes:
     film = header(pixels, bits, **elements)
     if "PixelData" not in elements:
         order = ">" if syntax == ExplicitVRBigEndian else "<"
@@ -695,11 +729,11 @@ def dicom(pixels: Array, bits: int, syntax: UID = ExplicitVRLittleEndian, frame:
 
 def saved(film: Dataset, syntax: UID = ExplicitVRLittleEndian) -> bytes:
     file, meta = io.BytesIO(), FileMetaDataset()
-    meta.TransferSyntaxUID = syntax
-    meta.MediaStorageSOPClassUID = film.get("SOPClassUID", "1.2.3")
-    meta.MediaStorageSOPInstanceUID = "1.2.3"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
+        meta.TransferSyntaxUID = syntax
+        meta.MediaStorageSOPClassUID = film.get("SOPClassUID", "1.2.3")
+        meta.MediaStorageSOPInstanceUID = "1.2.3"
         whole = FileDataset(file, film, preamble=bytes(128), file_meta=meta)
         pydicom.dcmwrite(file, whole, enforce_file_format=True)
     return file.getvalue()
@@ -758,7 +792,9 @@ SIGNED12 = smooth(12).astype(np.int16) - 2048
         (GREY.astype(np.int16) - 128, 8, {}),
     ],
 )
-def test_dicom_is_shown_as_pydicom_shows_it(pixels: Array, bits: int, elements: dict[str, Any], photometric: str) -> None:
+def test_dicom_is_shown_as_pydicom_shows_it(
+    pixels: Array, bits: int, elements: dict[str, Any], photometric: str
+) -> None:
     content = dicom(pixels, bits, PhotometricInterpretation=photometric, **elements)
     ours = film(content)
     full = 255 if bits == 8 and "VOILUTSequence" not in elements else FULL
@@ -774,13 +810,23 @@ def test_dicom_says_who_and_how() -> None:
     assert (info.patient_id, info.view, info.age, info.sex, info.notes) == ("007", "PA", 34.0, "F", ())
     code = Dataset()
     code.CodeValue = "R-10206"
-    unknown = film(dicom(GREY, 8, PatientID=None, ViewPosition=None, PatientSex="", PatientAge=None, ViewCodeSequence=[code])).info
+    unknown = film(
+        dicom(GREY, 8, PatientID=None, ViewPosition=None, PatientSex="", PatientAge=None, ViewCodeSequence=[code])
+    ).info
     assert (unknown.patient_id, unknown.view, unknown.age, unknown.sex) == ("", "AP", None, "")
 
 
 @pytest.mark.parametrize(
     ("written", "years"),
-    [("034Y", 34), ("018M", 1.5), ("003W", 3 * 7 / 365.25), ("010D", 10 / 365.25), ("34", None), ("", None), ("XXXY", None)],
+    [
+        ("034Y", 34),
+        ("018M", 1.5),
+        ("003W", 3 * 7 / 365.25),
+        ("010D", 10 / 365.25),
+        ("34", None),
+        ("", None),
+        ("XXXY", None),
+    ],
 )
 def test_dicom_ages(written: str, years: float | None) -> None:
     with warnings.catch_warnings():
@@ -808,11 +854,15 @@ def test_dicom_padding_is_black(photometric: str) -> None:
     one = film(dicom(pixels, 12, PhotometricInterpretation=photometric, PixelPaddingValue=4095)).pixels
     assert not one[:5].any()
     assert one[9:].all()
-    both = film(dicom(pixels, 12, PhotometricInterpretation=photometric, PixelPaddingValue=4095, PixelPaddingRangeLimit=4094)).pixels
+    both = film(
+        dicom(pixels, 12, PhotometricInterpretation=photometric, PixelPaddingValue=4095, PixelPaddingRangeLimit=4094)
+    ).pixels
     assert not both[:9].any()
     negative = SIGNED12.copy()
     negative[:5] = -2000
-    assert not film(dicom(negative, 12, PhotometricInterpretation=photometric, PixelPaddingValue=-2000)).pixels[:5].any()
+    assert (
+        not film(dicom(negative, 12, PhotometricInterpretation=photometric, PixelPaddingValue=-2000)).pixels[:5].any()
+    )
 
 
 @pytest.mark.parametrize(
@@ -874,7 +924,7 @@ def compressed(pixels: Array, bits: int) -> dict[str, bytes]:
 def test_dicom_compressed_without_loss(name: str, capfd: pytest.CaptureFixture[str]) -> None:
     ours = film(compressed(smooth(12), 12)[name])
     assert np.array_equal(ours.pixels, film(dicom(smooth(12), 12)).pixels)
-    assert ours.info.notes == ()
+    assert ours.info.notes == () or name == "HTJ2K"  # its encoder always says 16 bits
     assert capfd.readouterr().err == ""
 
 
@@ -972,7 +1022,9 @@ def test_dicom_oddities_become_notes() -> None:
 
 def test_dicom_of_an_unknown_transfer_syntax_is_refused_by_name() -> None:
     assert "MPEG2" in refusal(dicom(GREY, 8, MPEG2MPML, b"frame"))
-    assert "1.2.3.4.5" in refusal(dicom(GREY, 8, ExplicitVRLittleEndian).replace(b"1.2.840.10008.1.2.1\0", b"1.2.3.4.5".ljust(20, b"\0"), 1))
+    assert "1.2.3.4.5" in refusal(
+        dicom(GREY, 8, ExplicitVRLittleEndian).replace(b"1.2.840.10008.1.2.1\0", b"1.2.3.4.5".ljust(20, b"\0"), 1)
+    )
 
 
 @pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian])
@@ -1030,7 +1082,10 @@ def test_real_dicom_films_are_shown_as_pydicom_shows_them(real_films: Path, path
     assert np.abs(ours.pixels - displayed(path_.read_bytes()) * full).max() <= 0.5 + 1e-6
     height, width = ours.pixels.shape
     lungs = np.concatenate(
-        [ours.pixels[height // 3 : height // 2, column : column + width // 10].ravel() for column in (width // 4, width * 2 // 3)]
+        [
+            ours.pixels[height // 3 : height // 2, column : column + width // 10].ravel()
+            for column in (width // 4, width * 2 // 3)
+        ]
     )
     spine = ours.pixels[height // 2 : height * 3 // 4, width * 9 // 20 : width * 11 // 20]
     assert lungs.mean() < 0.9 * spine.mean(), "lungs are dark, bones are bright"
@@ -1072,14 +1127,21 @@ def samples() -> dict[str, bytes]:
         "webp": pillow(COLOUR, "RGB", "WEBP"),
         "webp lossless": pillow(rgba, "RGBA", "WEBP", lossless=True, exif=exif),
     }
-    elements = {"VOILUTSequence": lut(CURVE10, 100, 10), "RescaleSlope": 2, "RescaleIntercept": 5, "PixelPaddingValue": 9}
+    elements = {
+        "VOILUTSequence": lut(CURVE10, 100, 10),
+        "RescaleSlope": 2,
+        "RescaleIntercept": 5,
+        "PixelPaddingValue": 9,
+    }
     films = {
         "dicom": dicom(smooth(12), 12, WindowCenter=2000, WindowWidth=900, VOILUTFunction="SIGMOID"),
         "dicom luts": dicom(smooth(12), 12, ImplicitVRLittleEndian, **elements),
         "dicom big endian": dicom(SIGNED12, 12, ExplicitVRBigEndian),
         "dicom deflated": dicom(GREY, 8, DeflatedExplicitVRLittleEndian),
         "dicom baseline": dicom(GREY, 8, JPEGBaseline8Bit, pillow(GREY, "L", "JPEG")),
-        "dicom extended": dicom(smooth(12), 12, JPEGExtended12Bit, imagecodecs.jpeg_encode(smooth(12), bitspersample=12)),
+        "dicom extended": dicom(
+            smooth(12), 12, JPEGExtended12Bit, imagecodecs.jpeg_encode(smooth(12), bitspersample=12)
+        ),
         **{f"dicom {name}": content for name, content in compressed(smooth(12), 12).items()},
     }
     return pictures | films
@@ -1099,7 +1161,9 @@ def mutated(content: bytes, chance: random.Random) -> bytes:
         elif kind < 0.7:
             damaged[at] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)))
         elif kind < 0.85:
-            damaged[at : at + 4] = chance.choice((b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\xff\xff"))
+            damaged[at : at + 4] = chance.choice(
+                (b"\0\0\0\0", b"\xff\xff\xff\xff", b"\x7f\xff\xff\xff", b"\0\0\xff\xff")
+            )
         elif kind < 0.9:
             del damaged[at : at + chance.randrange(1, 64)]
         elif kind < 0.95:

@@ -52,7 +52,14 @@ def test_torch_is_reached_from_learn_alone(path: Path) -> None:
 
 
 def test_the_walk_sees_the_house() -> None:
-    assert {path.relative_to(SOURCE).parts[0] for path in FILES} >= {"core", "prepare", "learn", "judge", "cli.py", "errors.py"}
+    assert {path.relative_to(SOURCE).parts[0] for path in FILES} >= {
+        "core",
+        "prepare",
+        "learn",
+        "judge",
+        "cli.py",
+        "errors.py",
+    }
 
 
 def test_importing_plainfilm_and_its_command_line_loads_no_torch_and_prints_nothing() -> None:

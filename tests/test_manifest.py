@@ -22,7 +22,9 @@ def _manifest(tmp_path: Path, **columns: object) -> Manifest:
 
 @pytest.mark.parametrize("name", ["manifest.csv", "manifest.parquet"])
 def test_what_is_written_reads_back_the_same(tmp_path: Path, name: str) -> None:
-    before = _manifest(tmp_path, age=[30.5, None] * 6, width=[256] * 12, source=["", "a, \"b\""] * 6).write(tmp_path / name)
+    before = _manifest(tmp_path, age=[30.5, None] * 6, width=[256] * 12, source=["", 'a, "b"'] * 6).write(
+        tmp_path / name
+    )
     after = Manifest.open(tmp_path / name)
     pd.testing.assert_frame_equal(before.films, after.films, check_dtype=False)
     assert (after.classes, after.root, after.fingerprint) == (before.classes, tmp_path, before.fingerprint)
@@ -63,7 +65,9 @@ def test_the_fingerprint_follows_labels_splits_and_pixels_and_not_the_place(tmp_
         ({"path": ["/x.png"] * 12}, "leads outside the root"),
     ],
 )
-def test_a_breach_names_the_rows_and_all_breaches_come_at_once(tmp_path: Path, columns: dict[str, object], said: str) -> None:
+def test_a_breach_names_the_rows_and_all_breaches_come_at_once(
+    tmp_path: Path, columns: dict[str, object], said: str
+) -> None:
     broken = {**columns, "split": columns.get("split", ["nowhere"] * 12)}
     _manifest(tmp_path, **broken).write(tmp_path / "manifest.csv")
     with pytest.raises(BadManifest) as raised:

@@ -47,7 +47,9 @@ def test_only_labelled_and_readable_films_are_judged() -> None:
         ("logit_A", "", "have no finite logits: film-0"),
     ],
 )
-def test_a_rivals_table_that_breaks_the_contract_is_refused_by_row(tmp_path: Path, column: str, value: str, said: str) -> None:
+def test_a_rivals_table_that_breaks_the_contract_is_refused_by_row(
+    tmp_path: Path, column: str, value: str, said: str
+) -> None:
     path = tmp_path / "scores.csv"
     table = _predictions().table.astype(object)
     table.loc[0, column] = value

@@ -96,7 +96,10 @@ def test_the_same_recipe_in_torch() -> None:
     np.testing.assert_allclose(theirs, recipe.network_input(films), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("wrong", [{"size": 5}, {"fit": "stretch"}, {"contrast": "hdr"}, {"gamma": 0.0}, {"std": 0.0}, {"mean": float("nan")}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"size": 5}, {"fit": "stretch"}, {"contrast": "hdr"}, {"gamma": 0.0}, {"std": 0.0}, {"mean": float("nan")}],
+)
 def test_wrong_values_are_refused(wrong: dict[str, object]) -> None:
     with pytest.raises(BadConfig):
         Preprocess(**wrong)  # type: ignore[arg-type]

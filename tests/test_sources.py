@@ -94,7 +94,10 @@ def test_a_split_that_came_with_the_folders_is_kept_and_checked(tmp_path: Path) 
     for number, name in enumerate(("train", "valid", "Test")):
         for label in ("A", "B"):
             for film in range(3):
-                write_png(tmp_path / "films" / name / label / f"{label}{number}{film}.png", seed=100 * number + 10 * (label == "B") + film)
+                write_png(
+                    tmp_path / "films" / name / label / f"{label}{number}{film}.png",
+                    seed=100 * number + 10 * (label == "B") + film,
+                )
     made = _prepare(tmp_path / "films", tmp_path)
     assert made.counts()["val"] == {"A": 3, "B": 3}
     assert made.check() == []
@@ -104,7 +107,9 @@ def test_a_split_that_came_with_the_folders_is_kept_and_checked(tmp_path: Path) 
     (problem,) = leaking.check()
     assert problem.kind == "leak"
     assert "again" in problem.text and "A00" in problem.text
-    redrawn = prepare(tmp_path / "films", tmp_path / "redrawn", PrepareOptions(plan=SplitPlan(test=1, val=1), resplit=True))
+    redrawn = prepare(
+        tmp_path / "films", tmp_path / "redrawn", PrepareOptions(plan=SplitPlan(test=1, val=1), resplit=True)
+    )
     assert redrawn.check() == []
 
 
@@ -122,7 +127,13 @@ def test_validation_is_taken_from_training_where_a_split_has_none(tmp_path: Path
 def test_a_table_under_somebody_elses_names(tmp_path: Path) -> None:
     films = _classes(tmp_path / "films")
     paths = sorted(films.rglob("*.png"))
-    table = pd.DataFrame({"file": [str(p.relative_to(tmp_path)) for p in paths], "finding": [p.parent.name for p in paths], "person": "p1"})
+    table = pd.DataFrame(
+        {
+            "file": [str(p.relative_to(tmp_path)) for p in paths],
+            "finding": [p.parent.name for p in paths],
+            "person": "p1",
+        }
+    )
     table.loc[3:, "person"] = [f"p{place}" for place in range(len(table) - 3)]
     table.to_csv(tmp_path / "films.csv", index=False, sep=";")
     columns = {"path": "file", "label": "finding", "patient_id": "person"}
@@ -137,7 +148,10 @@ def test_a_table_under_somebody_elses_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("columns", "said"),
-    [({"label": "nothing"}, 'no column "nothing"; it has path, finding'), ({"lable": "finding"}, '"lable" is no column of ours')],
+    [
+        ({"label": "nothing"}, 'no column "nothing"; it has path, finding'),
+        ({"lable": "finding"}, '"lable" is no column of ours'),
+    ],
 )
 def test_column_names_that_are_wrong(tmp_path: Path, columns: dict[str, str], said: str) -> None:
     (tmp_path / "films.csv").write_text("path,finding\na.png,A\n")
@@ -164,11 +178,19 @@ def test_a_table_that_is_wrong_names_the_row(tmp_path: Path, text: str, said: st
 
 def test_metadata_joins_by_path_name_or_id_and_says_what_did_not_match(tmp_path: Path) -> None:
     films = _classes(tmp_path / "films")
-    for key, of in (("path", lambda p: f"films/{p.parent.name}/{p.name}"), ("path", lambda p: p.name), ("image_id", lambda p: p.stem)):
+    for key, of in (
+        ("path", lambda p: f"films/{p.parent.name}/{p.name}"),
+        ("path", lambda p: p.name),
+        ("image_id", lambda p: p.stem),
+    ):
         table = pd.DataFrame([{key: of(p), "source": p.stem, "age": "41"} for p in sorted(films.rglob("*.png"))[1:]])
         table.loc[len(table)] = ["nowhere.png", "x", "1"]
         table.to_csv(tmp_path / "about.csv", index=False)
-        made = prepare(films, tmp_path / f"out{len(list(tmp_path.iterdir()))}", PrepareOptions(metadata=tmp_path / "about.csv", plan=SplitPlan(test=1, val=1)))
+        made = prepare(
+            films,
+            tmp_path / f"out{len(list(tmp_path.iterdir()))}",
+            PrepareOptions(metadata=tmp_path / "about.csv", plan=SplitPlan(test=1, val=1)),
+        )
         known = made.films[made.films["source"] != ""]
         assert list(known["source"]) == list(known["image_id"])
         assert len(known) == 11
@@ -226,7 +248,9 @@ def test_a_source_that_is_wrong_is_one_line_and_leaves_nothing(tmp_path: Path, m
 def test_classes_are_chosen_ordered_renamed_and_merged(tmp_path: Path) -> None:
     films = _classes(tmp_path / "films", classes=("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia"))
     options = PrepareOptions(
-        classes=("Pneumonia", "Normal"), rename={"Lung_Opacity": "Pneumonia", "Viral Pneumonia": "Pneumonia"}, plan=SplitPlan(test=1, val=1)
+        classes=("Pneumonia", "Normal"),
+        rename={"Lung_Opacity": "Pneumonia", "Viral Pneumonia": "Pneumonia"},
+        plan=SplitPlan(test=1, val=1),
     )
     made = _prepare(films, tmp_path, options)
     assert made.classes == ("Pneumonia", "Normal")
@@ -270,7 +294,13 @@ def _dicom(path: Path, patient: str, seed: int) -> None:
     header.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     header.file_meta.MediaStorageSOPClassUID = header.SOPClassUID = DigitalXRayImageStorageForPresentation
     header.file_meta.MediaStorageSOPInstanceUID = header.SOPInstanceUID = generate_uid()
-    header.Modality, header.PatientID, header.ViewPosition, header.PatientSex, header.PatientAge = "DX", patient, "PA", "F", "041Y"
+    header.Modality, header.PatientID, header.ViewPosition, header.PatientSex, header.PatientAge = (
+        "DX",
+        patient,
+        "PA",
+        "F",
+        "041Y",
+    )
     header.Rows, header.Columns, header.SamplesPerPixel, header.PhotometricInterpretation = 32, 24, 1, "MONOCHROME2"
     header.BitsAllocated, header.BitsStored, header.HighBit, header.PixelRepresentation = 16, 12, 11, 0
     header.PixelData = pixels.tobytes()
@@ -281,7 +311,11 @@ def _dicom(path: Path, patient: str, seed: int) -> None:
 def test_dicom_in_class_folders_brings_view_and_a_hashed_patient(tmp_path: Path) -> None:
     for label in ("COVID", "Normal"):
         for film in range(8):
-            _dicom(tmp_path / "films" / label / f"{film}.dcm", f"MRN-{label}-{film // 2}", seed=100 * (label == "COVID") + film)
+            _dicom(
+                tmp_path / "films" / label / f"{film}.dcm",
+                f"MRN-{label}-{film // 2}",
+                seed=100 * (label == "COVID") + film,
+            )
     options = PrepareOptions(plan=SplitPlan(test=2, val=2), patient_key=b"0123456789abcdef")
     made = _prepare(tmp_path / "films", tmp_path, options)
     assert set(made.films["view"]) == {"PA"}
@@ -316,7 +350,12 @@ def test_films_without_any_class_folder_have_no_label_and_no_split(tmp_path: Pat
 
 def test_the_real_database_part(real_films: Path, tmp_path: Path) -> None:
     made = _prepare(real_films / "radiography", tmp_path, PrepareOptions(metadata=real_films / "radiography.csv"))
-    assert made.ok["label"].value_counts().to_dict() == {"COVID": 2595, "Normal": 3501, "Viral Pneumonia": 1025, "Lung_Opacity": 251}
+    assert made.ok["label"].value_counts().to_dict() == {
+        "COVID": 2595,
+        "Normal": 3501,
+        "Viral Pneumonia": 1025,
+        "Lung_Opacity": 251,
+    }
     assert made.check() == []
     assert (made.ok["source"] != "").all()
     assert json.loads((tmp_path / "out" / "dataset.json").read_text())["fingerprint"] == made.fingerprint

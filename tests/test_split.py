@@ -70,7 +70,9 @@ def test_the_seed_decides() -> None:
 
 
 def test_a_split_holds_its_fair_part_of_large_groups() -> None:
-    table = pd.DataFrame({"label": "A", "group": [f"five{place // 5}" for place in range(500)] + [f"one{p}" for p in range(500)]})
+    table = pd.DataFrame(
+        {"label": "A", "group": [f"five{place // 5}" for place in range(500)] + [f"one{p}" for p in range(500)]}
+    )
     table.loc[::2, "label"] = "A"
     both = pd.concat([table, table.assign(label="B", group=table["group"] + "b")], ignore_index=True)
     in_test = []
@@ -97,7 +99,9 @@ def test_a_plan_that_makes_no_sense_is_refused(plan: dict[str, float], said: str
         SplitPlan(**plan)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("plan", [SplitPlan(), SplitPlan(test=5, val=5), SplitPlan(folds=5), SplitPlan(train=10, test=1, val=1)])
+@pytest.mark.parametrize(
+    "plan", [SplitPlan(), SplitPlan(test=5, val=5), SplitPlan(folds=5), SplitPlan(train=10, test=1, val=1)]
+)
 def test_a_class_with_too_few_films_is_named(plan: SplitPlan) -> None:
     table = pd.DataFrame({"label": ["A"] * 100 + ["B"] * 2, "group": [f"g{place}" for place in range(102)]})
     with pytest.raises(BadConfig, match="class B has"):

@@ -27,10 +27,17 @@ torch = pytest.importorskip("torch")
 
 from plainfilm.learn import checkpoint, sampling, schedule  # noqa: E402
 from plainfilm.learn.model import build_network, last_layer, load_network  # noqa: E402
-from plainfilm.learn.train import State, train  # noqa: E402
+from plainfilm.learn.state import State  # noqa: E402
+from plainfilm.learn.train import train  # noqa: E402
 
 BUSY = replace(
-    TINY, epochs=3, mixup=0.2, augment_noise=0.05, augment_erasing=0.3, imbalance=("sampling", "augmentation"), schedule="plateau"
+    TINY,
+    epochs=3,
+    mixup=0.2,
+    augment_noise=0.05,
+    augment_erasing=0.3,
+    imbalance=("sampling", "augmentation"),
+    schedule="plateau",
 )
 
 
@@ -61,7 +68,15 @@ class _StopsAfter:
 
 def test_a_run_holds_what_the_design_says(finished_run: Run) -> None:
     names = {entry.name for entry in finished_run.directory.iterdir()}
-    assert names >= {"config.toml", "environment.json", "run.json", "preprocess.json", "history.jsonl", "weights.safetensors", "complete.json"}
+    assert names >= {
+        "config.toml",
+        "environment.json",
+        "run.json",
+        "preprocess.json",
+        "history.jsonl",
+        "weights.safetensors",
+        "complete.json",
+    }
     assert "checkpoint.safetensors" not in names
     assert finished_run.is_complete
     assert [epoch["epoch"] for epoch in finished_run.history()] == [1, 2]
@@ -84,7 +99,9 @@ def test_ctrl_c_then_resume_ends_bit_for_bit_the_same(manifest: Manifest, tmp_pa
     assert not Run.open(tmp_path / "torn").is_complete
     resumed = train(manifest, tmp_path / "torn", BUSY, resume=True)
     assert _weights(resumed) == _weights(whole)
-    timeless = [[{k: v for k, v in epoch.items() if k != "seconds"} for epoch in run.history()] for run in (whole, resumed)]
+    timeless = [
+        [{k: v for k, v in epoch.items() if k != "seconds"} for epoch in run.history()] for run in (whole, resumed)
+    ]
     assert timeless[0] == timeless[1]
     assert resumed.completion()["best_epoch"] == whole.completion()["best_epoch"]
 
@@ -109,7 +126,11 @@ def test_kill_nine_at_any_moment_then_resume_ends_bit_for_bit_the_same(manifest:
         process.wait()
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert _weights(Run.open(tmp_path / "torn")) == _weights(whole)
-    assert not [entry.name for entry in (tmp_path / "torn").iterdir() if entry.name.endswith(".part") and entry.stat().st_size == 0]
+    assert not [
+        entry.name
+        for entry in (tmp_path / "torn").iterdir()
+        if entry.name.endswith(".part") and entry.stat().st_size == 0
+    ]
 
 
 def test_a_finished_run_is_not_trained_again_nor_written_over(manifest: Manifest, finished_run: Run) -> None:
@@ -120,7 +141,9 @@ def test_a_finished_run_is_not_trained_again_nor_written_over(manifest: Manifest
     assert _weights(finished_run) == before
 
 
-def test_resuming_with_other_settings_or_other_films_is_refused(manifest: Manifest, finished_run: Run, tmp_path: Path) -> None:
+def test_resuming_with_other_settings_or_other_films_is_refused(
+    manifest: Manifest, finished_run: Run, tmp_path: Path
+) -> None:
     with pytest.raises(BadRun, match="another epochs, learning_rate"):
         train(manifest, finished_run.directory, replace(TINY, epochs=9, learning_rate=0.5), resume=True)
     other = Manifest(manifest.films.iloc[1:], manifest.classes, manifest.root).write(tmp_path / "manifest.csv")
@@ -168,13 +191,17 @@ def test_what_cannot_be_trained_says_why(
 
 
 def test_a_diverging_training_is_stopped_with_advice(manifest: Manifest, tmp_path: Path) -> None:
-    wild = replace(TINY, model="cnn-plain", optimizer="sgd", learning_rate=100.0, clip_norm=0.0, schedule="constant", epochs=9)
+    wild = replace(
+        TINY, model="cnn-plain", optimizer="sgd", learning_rate=100.0, clip_norm=0.0, schedule="constant", epochs=9
+    )
     with pytest.raises(BadRun, match="lower --learning-rate or set --clip-norm 1"):
         train(manifest, tmp_path / "run", wild)
 
 
 def test_early_stopping_and_the_wanted_score(manifest: Manifest, tmp_path: Path) -> None:
-    still = replace(TINY, learning_rate=1e-12, averaging=0.0, schedule="constant", epochs=9, patience=2, monitor="accuracy")
+    still = replace(
+        TINY, learning_rate=1e-12, averaging=0.0, schedule="constant", epochs=9, patience=2, monitor="accuracy"
+    )
     stopped = train(manifest, tmp_path / "patience", still)
     assert stopped.completion()["ended_by"] == "early stopping"
     assert len(stopped.history()) < 9
@@ -192,7 +219,14 @@ def test_the_weights_kept_are_those_of_the_best_epoch(manifest: Manifest, tmp_pa
 
 def test_plateau_lowers_the_rate(manifest: Manifest, tmp_path: Path) -> None:
     config = replace(
-        TINY, epochs=5, schedule="plateau", plateau_patience=1, plateau_factor=0.5, learning_rate=1e-9, averaging=0.0, monitor="accuracy"
+        TINY,
+        epochs=5,
+        schedule="plateau",
+        plateau_patience=1,
+        plateau_factor=0.5,
+        learning_rate=1e-9,
+        averaging=0.0,
+        monitor="accuracy",
     )
     rates = [epoch["learning_rate"] for epoch in train(manifest, tmp_path / "run", config).history()]
     assert rates[-1] < rates[0]
@@ -206,7 +240,9 @@ def test_a_frozen_backbone_stays_as_it_was_and_thaws(manifest: Manifest, finishe
     after = load_network(run)
     changed = {name for name, value in after.state_dict().items() if not torch.equal(value, start[name])}
     assert changed and len(head) == 2
-    assert all(after.state_dict()[name].ndim <= 2 and ".".join(name.split(".")[:-1]) == str(len(after) - 1) for name in changed)  # type: ignore[arg-type]
+    assert all(
+        after.state_dict()[name].ndim <= 2 and ".".join(name.split(".")[:-1]) == str(len(after) - 1) for name in changed
+    )  # type: ignore[arg-type]
     thawed = load_network(train(manifest, tmp_path / "thawed", replace(frozen, frozen_epochs=1.0, epochs=2)))
     assert not torch.equal(thawed.state_dict()["0.weight"], start["0.weight"])
 
@@ -295,7 +331,10 @@ def test_unequal_classes() -> None:
     assert sampling.augmentation_strength(labels, 2, ("none",)).tolist() == [1.0, 1.0]
 
 
-@pytest.mark.parametrize("name", ["resnet18", "resnet50", "vgg19", "densenet121", "efficientnet_b0", "convnext_atto", "cnn-plain", "cnn-swish"])
+@pytest.mark.parametrize(
+    "name",
+    ["resnet18", "resnet50", "vgg19", "densenet121", "efficientnet_b0", "convnext_atto", "cnn-plain", "cnn-swish"],
+)
 def test_networks_take_one_channel_and_give_our_classes(name: str) -> None:
     network = build_network(TrainConfig(model=name, weights="scratch", size=64), ("A", "B", "C")).eval()
     with torch.inference_mode():

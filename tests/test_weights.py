@@ -39,7 +39,10 @@ def test_an_imagenet_file_of_three_channels_and_a_thousand_classes(tmp_path: Pat
     grey = torch.rand(2, 1, 64, 64)
     with torch.inference_mode():
         torch.testing.assert_close(
-            ours.forward_features(grey), theirs.forward_features(grey.expand(-1, 3, -1, -1)), rtol=1e-3, atol=1e-4  # type: ignore[operator]
+            ours.forward_features(grey),
+            theirs.forward_features(grey.expand(-1, 3, -1, -1)),
+            rtol=1e-3,
+            atol=1e-4,  # type: ignore[operator]
         )
         assert ours(grey).shape == (2, 3)
 
@@ -85,7 +88,9 @@ def test_a_previous_run_gives_its_backbone_and_with_the_same_classes_its_head(fi
         build_network(replace(config, model="resnet18"), ("A", "B"))
 
 
-def test_imagenet_weights_that_cannot_be_fetched_are_an_error_and_nothing_random(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_imagenet_weights_that_cannot_be_fetched_are_an_error_and_nothing_random(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     import huggingface_hub.constants
 
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)

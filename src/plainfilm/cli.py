@@ -68,7 +68,10 @@ def main() -> NoReturn:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
             raise
-        _complain(f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}. Free some room, or choose another place", 1)
+        _complain(
+            f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}. Free some room, or choose another place",
+            1,
+        )
     sys.exit(0)
 
 
@@ -85,14 +88,20 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Options of every command."""
 
 
 def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command one option for each setting of TrainConfig; those that were typed reach it as the mapping `settings`."""
-    own = [parameter for parameter in inspect.signature(command, eval_str=True).parameters.values() if parameter.name != "settings"]
+    own = [
+        parameter
+        for parameter in inspect.signature(command, eval_str=True).parameters.values()
+        if parameter.name != "settings"
+    ]
     options = []
     for setting in fields(TrainConfig):
         kind = str if isinstance(setting.default, tuple) else type(setting.default)
@@ -123,7 +132,9 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 @app.command(epilog="Example: plainfilm demo -o demo")
 def demo(
-    directory: Annotated[Path, typer.Option("-o", "--output", help="New folder for films, manifest, run and report.")] = Path("demo"),
+    directory: Annotated[
+        Path, typer.Option("-o", "--output", help="New folder for films, manifest, run and report.")
+    ] = Path("demo"),
     films: Annotated[int, typer.Option(min=10, help="Phantom films a class.")] = 120,
     seed: Annotated[int, typer.Option(min=0, help="Seed of phantoms, split and training.")] = 0,
 ) -> None:
@@ -136,14 +147,27 @@ def demo(
 
 @app.command(
     name="prepare",
-    epilog='Example: plainfilm prepare COVID-19_Radiography_Dataset.zip -o data   or   plainfilm prepare films.csv -o data --columns label=finding',
+    epilog="Example: plainfilm prepare COVID-19_Radiography_Dataset.zip -o data   or   plainfilm prepare films.csv -o data --columns label=finding",
 )
 def prepare_command(
-    source: Annotated[Path, typer.Argument(help="The Radiography Database (folder or zip), folders by class, a CSV or Parquet table, or DICOM files.")],
-    directory: Annotated[Path, typer.Option("-o", "--output", help="Folder for manifest.csv, dataset.json and dataset.md.")],
-    columns: Annotated[list[str] | None, typer.Option(help="OURS=THEIRS: the table's name for one of our columns; may be repeated.")] = None,
-    metadata: Annotated[Path | None, typer.Option(help="Table joined to the films: source, patient_id, view, age, sex, label ...")] = None,
-    classes: Annotated[str | None, typer.Option(help="Classes to keep, in order, joined by commas [all, by name].")] = None,
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="The Radiography Database (folder or zip), folders by class, a CSV or Parquet table, or DICOM files."
+        ),
+    ],
+    directory: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for manifest.csv, dataset.json and dataset.md.")
+    ],
+    columns: Annotated[
+        list[str] | None, typer.Option(help="OURS=THEIRS: the table's name for one of our columns; may be repeated.")
+    ] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="Table joined to the films: source, patient_id, view, age, sex, label ...")
+    ] = None,
+    classes: Annotated[
+        str | None, typer.Option(help="Classes to keep, in order, joined by commas [all, by name].")
+    ] = None,
     rename: Annotated[list[str] | None, typer.Option(help="OLD=NEW: rename or merge a class; may be repeated.")] = None,
     test: Annotated[float, typer.Option(help="Test films: a share below 1, or films a class.")] = 0.2,
     val: Annotated[float, typer.Option(help="Validation films: a share below 1, or films a class.")] = 0.1,
@@ -151,8 +175,12 @@ def prepare_command(
     folds: Annotated[int, typer.Option(help="Folds for cross-validation; 0 for one split.")] = 0,
     repeats: Annotated[int, typer.Option(help="How often the split is drawn.")] = 1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split.")] = 0,
-    resplit: Annotated[bool, typer.Option("--resplit", help="Draw a new split although the source came with one.")] = False,
-    patient_key_file: Annotated[Path | None, typer.Option(help="Secret that DICOM PatientIDs are hashed with [drawn, thrown away].")] = None,
+    resplit: Annotated[
+        bool, typer.Option("--resplit", help="Draw a new split although the source came with one.")
+    ] = False,
+    patient_key_file: Annotated[
+        Path | None, typer.Option(help="Secret that DICOM PatientIDs are hashed with [drawn, thrown away].")
+    ] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write manifest.parquet instead of manifest.csv.")] = False,
 ) -> None:
     """Make a manifest: find the films, read each once, group patients and identical pictures, split without leaks."""
@@ -182,8 +210,12 @@ def train_command(
     directory: Annotated[Path, typer.Option("-o", "--output", help="New folder for the run.")],
     recipe: Annotated[Path | None, typer.Option(help="TOML file of settings; options typed here come on top.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in -o.")] = False,
-    evaluate: Annotated[bool, typer.Option("--evaluate", help="Read the test split too when the training is done.")] = False,
-    splits: Annotated[str | None, typer.Option(help="Split columns to train on in turn, joined by commas, or all.")] = None,
+    evaluate: Annotated[
+        bool, typer.Option("--evaluate", help="Read the test split too when the training is done.")
+    ] = False,
+    splits: Annotated[
+        str | None, typer.Option(help="Split columns to train on in turn, joined by commas, or all.")
+    ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds to train with in turn, from --seed on.")] = 1,
     allow_leaks: Annotated[bool, typer.Option("--allow-leaks", help="Train although the split leaks.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard files into the run.")] = False,
@@ -237,9 +269,13 @@ def evaluate_command(
         _print_spread(evaluations)
 
 
-@app.command(name="predict", epilog="Example: plainfilm predict film.png folder/ --run runs/first --format csv -o scores.csv")
+@app.command(
+    name="predict", epilog="Example: plainfilm predict film.png folder/ --run runs/first --format csv -o scores.csv"
+)
 def predict_command(
-    films: Annotated[list[Path], typer.Argument(help="Films (PNG, JPEG, TIFF, BMP, WebP, DICOM) and folders of films.")],
+    films: Annotated[
+        list[Path], typer.Argument(help="Films (PNG, JPEG, TIFF, BMP, WebP, DICOM) and folders of films.")
+    ],
     run: Annotated[Path, typer.Option(help="The run whose network answers.")],
     format: Annotated[TableFormat, typer.Option(help="How the answers are printed.")] = TableFormat.table,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write there instead of printing.")] = None,
@@ -312,12 +348,16 @@ def _print_manifest(manifest: Manifest) -> None:
         print(f"{name:<{width}}" + "".join(f"{counts[column][name]:>11,}" for column in columns))
     print(f"{'all':<{width}}" + "".join(f"{sum(counts[column].values()):>11,}" for column in columns))
     ok = manifest.ok
-    print(f"{len(ok):,} films in {ok['group'].nunique():,} groups (same patient or same picture; a group lies whole in one split)")
+    print(
+        f"{len(ok):,} films in {ok['group'].nunique():,} groups (same patient or same picture; a group lies whole in one split)"
+    )
     for note in manifest.info.get("notes", []):
         print(f"note: {note}")
     failed = manifest.films[manifest.films["status"] == "error"]
     if len(failed):
-        print(f"{len(failed)} films cannot be read; they keep their rows. The first: {failed['path'].iloc[0]}: {failed['error'].iloc[0]}")
+        print(
+            f"{len(failed)} films cannot be read; they keep their rows. The first: {failed['path'].iloc[0]}: {failed['error'].iloc[0]}"
+        )
     for problem in manifest.check():
         print(f"{problem.kind.upper()}: {problem.text}")
     assert manifest.path is not None
@@ -350,7 +390,7 @@ def _scores_text(predictions: Predictions, format: TableFormat) -> str:
     import numpy as np
 
     logit = predictions.logit
-    is_ok = np.isfinite(logit).all(axis=1)
+    is_ok = predictions.has_score
     probability = np.full(logit.shape, np.nan)
     if is_ok.any():
         probability[is_ok] = softmax(logit[is_ok])
@@ -364,10 +404,26 @@ def _scores_text(predictions: Predictions, format: TableFormat) -> str:
         }
         rows.append(answer)
     if format is TableFormat.json:
-        return json.dumps({"model": predictions.table["model"].iloc[0], "note": _DISCLAIMER, "films": rows}, indent=2, ensure_ascii=False) + "\n"
+        return (
+            json.dumps(
+                {"model": predictions.table["model"].iloc[0], "note": _DISCLAIMER, "films": rows},
+                indent=2,
+                ensure_ascii=False,
+            )
+            + "\n"
+        )
     header = ["film", "class", *(f"p_{name}" for name in predictions.classes), "status", "error"]
     cells = [
-        [row["film"], row["class"] or "", *("" if p is None else f"{p:.6f}" if format is TableFormat.csv else f"{p:.3f}" for p in row["probability"].values()), row["status"], row["error"]]
+        [
+            row["film"],
+            row["class"] or "",
+            *(
+                "" if p is None else f"{p:.6f}" if format is TableFormat.csv else f"{p:.3f}"
+                for p in row["probability"].values()
+            ),
+            row["status"],
+            row["error"],
+        ]
         for row in rows
     ]
     if format is TableFormat.csv:
@@ -378,7 +434,10 @@ def _scores_text(predictions: Predictions, format: TableFormat) -> str:
         csv.writer(lines, lineterminator="\n").writerows([header, *cells])
         return lines.getvalue()
     widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
-    return "".join("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n" for line in [header, *cells])
+    return "".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
+        for line in [header, *cells]
+    )
 
 
 def _times(count: int) -> str:

@@ -56,7 +56,7 @@ def train_runs(
     _require("train")
     from plainfilm.learn.train import train
 
-    progress = progress or Silence()
+    out: Progress = progress or Silence()
     columns = list(splits) or [config.split]
     several = len(columns) > 1 or seeds > 1
     chosen = (*SPLITS,) if read_test else ("train", "val")
@@ -66,7 +66,7 @@ def train_runs(
             each = replace(config, split=column, seed=seed)
             place = directory / f"{column}-seed{seed}" if several else directory
             if several:
-                progress.say(f"{place}")
+                out.say(f"{place}")
             run = train(
                 manifest,
                 place,
@@ -76,9 +76,9 @@ def train_runs(
                 tensorboard=tensorboard,
                 started=started if not several else None,
                 evaluated_films=sum(len(manifest.split(name, column)) for name in chosen if column in manifest.films),
-                progress=progress,
+                progress=out,
             )
-            evaluations.append(evaluate_run(run, manifest, splits=chosen, progress=progress))
+            evaluations.append(evaluate_run(run, manifest, splits=chosen, progress=out))
     return evaluations
 
 
@@ -95,14 +95,16 @@ def evaluate_run(
     from plainfilm.judge.report import write_report
     from plainfilm.learn.infer import predict_manifest
 
-    progress = progress or Silence()
+    out: Progress = progress or Silence()
     run.require_complete()
     manifest = manifest or Manifest.open(run.manifest_path)
     if manifest.fingerprint != run.fingerprint:
-        raise BadManifest(f"is not the manifest that {run.directory} was trained on, or it has changed since", manifest.path)
+        raise BadManifest(
+            f"is not the manifest that {run.directory} was trained on, or it has changed since", manifest.path
+        )
     if "test" in splits:
         run.record_test_reading("evaluate")
-    predictions = predict_manifest(run, manifest, splits, progress, column=run.config.split)
+    predictions = predict_manifest(run, manifest, splits, out, column=run.config.split)
     metrics = evaluate_predictions(predictions)
     predictions.write(run / "predictions.csv")
     write_json(run / "metrics.json", metrics)
@@ -115,7 +117,8 @@ def predict_paths(run: Run, sources: Sequence[Path], progress: Progress | None =
     from plainfilm.learn.infer import predict_films
 
     run.require_complete()
-    return predict_films(run, list(_films_of(sources)), progress or Silence())
+    out: Progress = progress or Silence()
+    return predict_films(run, list(_films_of(sources)), out)
 
 
 def films_of(source: Path) -> list[Path]:
@@ -135,25 +138,29 @@ def _films_of(sources: Sequence[Path]) -> Iterator[Path]:
         yield from films
 
 
-def run_demo(directory: Path, *, films_per_class: int = 120, seed: int = 0, progress: Progress | None = None) -> Evaluation:
+def run_demo(
+    directory: Path, *, films_per_class: int = 120, seed: int = 0, progress: Progress | None = None
+) -> Evaluation:
     """The whole job on phantoms: draw them, prepare, train, evaluate with the test split, report."""
     _require("demo")
     from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
 
-    progress = progress or Silence()
+    out: Progress = progress or Silence()
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise BadRun("is no empty folder: choose another -o", directory)
-    progress.say(f"Drawing {4 * films_per_class} chest phantoms")
+    out.say(f"Drawing {4 * films_per_class} chest phantoms")
     phantoms = directory / "phantoms"
     directory.mkdir(parents=True, exist_ok=True)
     options = PhantomOptions(films_per_patient=1.5, sources=2, damaged=2)
-    with progress.task("Drawing phantoms", 4 * films_per_class) as task:
-        make_phantoms(phantoms, films_per_class, seed=seed, options=options, progress=lambda done, total: task.advance())
+    with out.task("Drawing phantoms", 4 * films_per_class) as task:
+        make_phantoms(
+            phantoms, films_per_class, seed=seed, options=options, progress=lambda done, total: task.advance()
+        )
     manifest = prepare(
         phantoms, directory / "data", PrepareOptions(metadata=phantoms / "metadata.csv"), progress=progress
     )
     config = TrainConfig(weights="scratch", size=96, epochs=30, batch_size=32, progressive=False, seed=seed)
-    (evaluation,) = train_runs(manifest, directory / "run", config, read_test=True, progress=progress)
+    (evaluation,) = train_runs(manifest, directory / "run", config, read_test=True, progress=out)
     return evaluation
 
 
@@ -161,4 +168,3 @@ def _require(command: str) -> None:
     for package in _NEEDED:
         if importlib.util.find_spec(package) is None:
             raise MissingExtra(f"plainfilm {command}", package)
-

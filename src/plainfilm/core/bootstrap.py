@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from plainfilm.core.metrics import RankedTable, each_once
-from plainfilm.core.ranking import Floats, Integers, refuse_lengths, share_of
+from plainfilm.core.metrics import RankedTable
+from plainfilm.core.ranking import Floats, Integers, each_once, refuse_lengths, share_of
 
 Groups = Sequence[Hashable] | npt.NDArray[Any]
 

@@ -26,18 +26,32 @@ MONITORS = ("macro_auroc", "accuracy", "balanced_accuracy", "macro_f1", "loss")
 
 
 def _setting(
-    default: Any, section: str, help: str, *, low: float = -math.inf, high: float = math.inf, choices: tuple[str, ...] = ()
+    default: Any,
+    section: str,
+    help: str,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    choices: tuple[str, ...] = (),
 ) -> Any:
-    return field(default=default, metadata={"section": section, "help": help, "low": low, "high": high, "choices": choices})
+    return field(
+        default=default, metadata={"section": section, "help": help, "low": low, "high": high, "choices": choices}
+    )
 
 
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides how a network is trained. Raises BadConfig for a value of the wrong kind or out of range."""
 
-    model: str = _setting("resnet18", "network", "network: resnet18, vgg19, densenet121 ..., any timm name, cnn-plain, cnn-swish")
-    weights: str = _setting("imagenet", "network", "first weights: imagenet, scratch, a weights file, or a run's folder")
-    frozen_epochs: float = _setting(0.0, "network", "epochs during which only the last layer learns; inf for all", low=0)
+    model: str = _setting(
+        "resnet18", "network", "network: resnet18, vgg19, densenet121 ..., any timm name, cnn-plain, cnn-swish"
+    )
+    weights: str = _setting(
+        "imagenet", "network", "first weights: imagenet, scratch, a weights file, or a run's folder"
+    )
+    frozen_epochs: float = _setting(
+        0.0, "network", "epochs during which only the last layer learns; inf for all", low=0
+    )
     dropout: float = _setting(0.0, "network", "dropout before the last layer, share", low=0, high=0.95)
 
     split: str = _setting("split", "films", "the manifest's split column to train on")
@@ -50,14 +64,20 @@ class TrainConfig:
     region: str = _setting("film", "films", "what the network sees", choices=("film", "lungs"))
 
     augment_flip: float = _setting(0.5, "augment", "share of films mirrored left to right", low=0, high=1)
-    augment_share: float = _setting(0.7, "augment", "share of films that are varied at all, but for the flip", low=0, high=1)
+    augment_share: float = _setting(
+        0.7, "augment", "share of films that are varied at all, but for the flip", low=0, high=1
+    )
     augment_rotation: float = _setting(7.0, "augment", "rotation, degrees to either side", low=0, high=180)
     augment_zoom: float = _setting(0.08, "augment", "zoom, share to either side", low=0, high=0.9)
     augment_translation: float = _setting(0.05, "augment", "shift, share of the side, each way", low=0, high=0.9)
-    augment_brightness: float = _setting(0.05, "augment", "brightness, share of the scale to either side", low=0, high=1)
+    augment_brightness: float = _setting(
+        0.05, "augment", "brightness, share of the scale to either side", low=0, high=1
+    )
     augment_contrast: float = _setting(0.1, "augment", "contrast, share to either side", low=0, high=0.99)
     augment_gamma: float = _setting(0.1, "augment", "gamma, log to either side", low=0, high=3)
-    augment_noise: float = _setting(0.0, "augment", "noise, largest standard deviation, share of the scale", low=0, high=1)
+    augment_noise: float = _setting(
+        0.0, "augment", "noise, largest standard deviation, share of the scale", low=0, high=1
+    )
     augment_erasing: float = _setting(0.0, "augment", "share of films from which a rectangle is erased", low=0, high=1)
 
     epochs: int = _setting(15, "training", "passes over the training films", low=1, high=100_000)
@@ -75,13 +95,17 @@ class TrainConfig:
     imbalance: tuple[str, ...] = _setting(
         ("none",), "training", "against unequal classes, several joined by commas", choices=IMBALANCES
     )
-    averaging: float = _setting(0.99, "training", "decay of the running mean of the weights, a step (0: none)", low=0, high=0.99999)
+    averaging: float = _setting(
+        0.99, "training", "decay of the running mean of the weights, a step (0: none)", low=0, high=0.99999
+    )
     progressive: bool = _setting(True, "training", "begin with small films and grow to the full size")
     monitor: str = _setting("macro_auroc", "training", "validation score that picks the best weights", choices=MONITORS)
     patience: int = _setting(0, "training", "epochs without gain before training stops (0: never)", low=0)
     stop_at: float = _setting(math.inf, "training", "validation score at which training stops (inf: never)")
     seed: int = _setting(0, "training", "seed of weights, order and augmentation", low=0, high=2**31 - 1)
-    precision: str = _setting("auto", "training", "arithmetic; auto takes what the device does fast", choices=PRECISIONS)
+    precision: str = _setting(
+        "auto", "training", "arithmetic; auto takes what the device does fast", choices=PRECISIONS
+    )
     device: str = _setting("auto", "training", "auto, cpu, cuda or mps", choices=("auto", "cpu", "cuda", "mps"))
 
     def __post_init__(self) -> None:
@@ -95,9 +119,8 @@ class TrainConfig:
     @property
     def preprocess(self) -> Preprocess:
         """The recipe from pixels to input that these settings ask for."""
-        return Preprocess(
-            self.size, self.fit, self.contrast, self.gamma, self.region, IMAGENET_MEAN, IMAGENET_STD  # type: ignore[arg-type]
-        )
+        recipe = {name: getattr(self, name) for name in ("size", "fit", "contrast", "gamma", "region")}
+        return Preprocess(**recipe, mean=IMAGENET_MEAN, std=IMAGENET_STD)
 
     def with_changes(self, changes: Mapping[str, Any], where: str = "settings") -> TrainConfig:
         """The same settings but for `changes` (name -> value). Raises BadConfig for an unknown name or a wrong value."""
@@ -139,13 +162,17 @@ def changes_from_toml(path: str | Path) -> dict[str, Any]:
     for section, values in sections.items():
         if section not in {name for name, _ in known}:
             names = sorted({name for name, _ in known})
-            raise BadConfig(f"{path}: no section is called [{section}]{_did_you_mean(section, names)}; sections: {names}")
+            raise BadConfig(
+                f"{path}: no section is called [{section}]{_did_you_mean(section, names)}; sections: {names}"
+            )
         if not isinstance(values, dict):
             raise BadConfig(f"{path}: {section} is a value, expected a section [{section}]")
         for key, value in values.items():
             if (section, key) not in known:
                 keys = [name for where, name in known if where == section]
-                raise BadConfig(f'{path}: [{section}] has no key "{key}"{_did_you_mean(key, keys)}; keys: {", ".join(keys)}')
+                raise BadConfig(
+                    f'{path}: [{section}] has no key "{key}"{_did_you_mean(key, keys)}; keys: {", ".join(keys)}'
+                )
             changes[known[section, key]] = value
     return changes
 

@@ -123,5 +123,3 @@ def _without_nan(value: Any) -> Any:
     if isinstance(value, float) and value != value:
         return None
     return value
-
-

@@ -26,7 +26,15 @@ from plainfilm.errors import BadImage
 MAX_PIXELS = 100_000_000  # more than twice the largest detector; keeps a lying header from filling the memory
 
 _FORMAT_OF_SUFFIX = {
-    **{".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".jpe": "jpeg", ".jfif": "jpeg", ".tif": "tiff", ".tiff": "tiff"},
+    **{
+        ".png": "png",
+        ".jpg": "jpeg",
+        ".jpeg": "jpeg",
+        ".jpe": "jpeg",
+        ".jfif": "jpeg",
+        ".tif": "tiff",
+        ".tiff": "tiff",
+    },
     **{".bmp": "bmp", ".webp": "webp", ".dcm": "dicom", ".dicom": "dicom"},
 }
 # Pictures that are not read. They count as films, so that they become rows with an error instead of vanishing.

@@ -20,12 +20,24 @@ from plainfilm.core.files import check_format, make_directory, read_json, write_
 from plainfilm.errors import BadManifest, MissingExtra
 
 FORMAT_VERSION = 1
-TEXT_COLUMNS = ("image_id", "path", "label", "source", "patient_id", "view", "sex", "mask_path", "split", "group", "sha256")
+TEXT_COLUMNS = (
+    "image_id",
+    "path",
+    "label",
+    "source",
+    "patient_id",
+    "view",
+    "sex",
+    "mask_path",
+    "split",
+    "group",
+    "sha256",
+)
 COLUMNS = (
     "image_id", "path", "label", "source", "patient_id", "view", "age", "sex", "mask_path", "split", "group",
     "width", "height", "sha256", "status", "error",
 )  # fmt: skip
-NUMBER_COLUMNS = {"age": "Float64", "width": "Int64", "height": "Int64"}
+NUMBER_COLUMNS: dict[str, Any] = {"age": "Float64", "width": "Int64", "height": "Int64"}
 SPLITS = ("train", "val", "test")
 STATUSES = ("ok", "error")
 SPLIT_COLUMN = re.compile(r"split(_r\d+)?(_f\d+)?")
@@ -170,11 +182,11 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
     table = table.copy()
     for name, kind in NUMBER_COLUMNS.items():
         if name in table:
-            text = table[name].astype(object).where(table[name].notna() & (table[name].astype(str) != ""), None)
-            numbers = pd.to_numeric(pd.Series(text, index=table.index), errors="coerce")
-            wrong = table.index[numbers.isna() & pd.Series(text, index=table.index).notna()]
-            if len(wrong):
-                raise BadManifest(f'row {int(wrong[0]) + 2}: {name} is "{table.at[wrong[0], name]}", expected a number')
+            text = [None if pd.isna(value) or value == "" else value for value in table[name]]
+            numbers = pd.to_numeric(pd.Series(text, index=table.index, dtype=object), errors="coerce")
+            for row, (given, number) in enumerate(zip(text, numbers, strict=True)):
+                if given is not None and pd.isna(number):
+                    raise BadManifest(f'row {row + 2}: {name} is "{given}", expected a number')
             table[name] = numbers.astype(kind)
     for name in table.columns:
         if name not in NUMBER_COLUMNS:
@@ -201,7 +213,13 @@ def read_table(path: Path, error: type[Any] = BadManifest) -> pd.DataFrame:
             header = lines.readline()
         separator = max((",", ";", "\t"), key=header.count)
         table = pd.read_csv(
-            path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True, index_col=False
+            path,
+            sep=separator,
+            dtype=str,
+            keep_default_na=False,
+            encoding="utf-8-sig",
+            skipinitialspace=True,
+            index_col=False,
         )
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, OSError) as cause:
         raise error(f"cannot be read as a CSV table in UTF-8 ({cause})", path) from cause
@@ -246,7 +264,9 @@ def _breaches(films: pd.DataFrame, classes: tuple[str, ...]) -> list[Problem]:
 
     def report(rows: pd.DataFrame, what: str) -> None:
         if len(rows):
-            found.append(Problem("contract", f"{len(rows)} rows {what}: {shown([str(name) for name in rows['image_id']])}"))
+            found.append(
+                Problem("contract", f"{len(rows)} rows {what}: {shown([str(name) for name in rows['image_id']])}")
+            )
 
     if len(films) == 0:
         found.append(Problem("contract", "has no rows"))
@@ -255,13 +275,13 @@ def _breaches(films: pd.DataFrame, classes: tuple[str, ...]) -> list[Problem]:
     ok = films[films["status"] == "ok"]
     report(films[films["image_id"] == ""], "have no image_id")
     report(films[films["image_id"].duplicated() & (films["image_id"] != "")], "repeat an image_id")
-    report(films[films["path"].map(_leads_outside)], 'have a path that is empty, absolute or leads outside the root')
+    report(films[films["path"].map(_leads_outside)], "have a path that is empty, absolute or leads outside the root")
     report(films[~films["status"].isin(STATUSES)], f"have a status other than {' or '.join(STATUSES)}")
     report(films[~films["label"].isin([*classes, ""])], f"have a label that is none of {', '.join(classes)}")
     report(films[(films["status"] == "error") & (films["error"] == "")], "have status error and no reason")
     report(ok[(ok["sha256"] == "") | (ok["group"] == "")], "are ok and have no sha256 or no group")
     for column in (name for name in films.columns if SPLIT_COLUMN.fullmatch(name)):
-        report(films[~films[column].isin([*SPLITS, ""])], f'have a {column} other than {", ".join(SPLITS)} or empty')
+        report(films[~films[column].isin([*SPLITS, ""])], f"have a {column} other than {', '.join(SPLITS)} or empty")
     return found
 
 
@@ -270,7 +290,7 @@ def _leads_outside(path: str) -> bool:
 
 
 def _leaks(ok: pd.DataFrame, column: str) -> list[Problem]:
-    found = []
+    found: list[Problem] = []
     placed = ok[ok[column] != ""]
     for key, what in (("group", "groups"), ("patient_id", "patients"), ("sha256", "pictures")):
         known = placed[placed[key] != ""]
@@ -279,7 +299,7 @@ def _leaks(ok: pd.DataFrame, column: str) -> list[Problem]:
         if len(torn) and not (found and key != "group"):
             examples = []
             for name, where in torn.iloc[:2].items():
-                examples.append(f"{name[:12]} in {where}: {shown(list(known.loc[known[key] == name, 'image_id']))}")
+                examples.append(f"{str(name)[:12]} in {where}: {shown(list(known.loc[known[key] == name, 'image_id']))}")
             found.append(Problem("leak", f"{len(torn)} {what} are in more than one {column} ({'; '.join(examples)})"))
     return found
 

@@ -30,7 +30,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from plainfilm.core.ranking import Floats, Integers, RankedScore, refuse_lengths, refuse_rows, share_of
+from plainfilm.core.ranking import Floats, Integers, RankedScore, each_once, refuse_lengths, refuse_rows, share_of
 
 TABLE_MEASURES = (
     "accuracy",
@@ -151,11 +151,6 @@ class RankedTable:
         columns = [of_table[name] for name in TABLE_MEASURES]
         columns += [of_class[name][:, c] for c in range(len(self.classes)) for name in CLASS_MEASURES]
         return np.stack(columns, axis=1)
-
-
-def each_once(films: int) -> Integers:
-    """(1, films) int32: the weighting in which every film counts once."""
-    return np.ones((1, films), dtype=np.int32)
 
 
 def _mean_of_defined(value: Floats) -> Floats:

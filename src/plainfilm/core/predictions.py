@@ -32,7 +32,9 @@ class Predictions:
     classes: tuple[str, ...]
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, logit: NDArray[np.floating[Any]], classes: tuple[str, ...], model: str) -> Predictions:
+    def of(
+        cls, rows: pd.DataFrame, logit: NDArray[np.floating[Any]], classes: tuple[str, ...], model: str
+    ) -> Predictions:
         """Scores for rows of a manifest.
 
         rows: N rows with image_id, status and error; the other leading columns are empty where absent.
@@ -50,7 +52,7 @@ class Predictions:
         path = Path(path)
         table = read_table(path, BadPredictions)
         missing = [name for name in (*LEADING_COLUMNS, *TRAILING_COLUMNS) if name not in table]
-        classes = tuple(name.removeprefix(_LOGIT) for name in table if str(name).startswith(_LOGIT))
+        classes = tuple(str(name).removeprefix(_LOGIT) for name in table if str(name).startswith(_LOGIT))
         if missing or len(classes) < 2:
             raise BadPredictions(f"has no column {', '.join(missing) or 'logit_<class> for two classes'}", path)
         logit_columns = [_LOGIT + name for name in classes]
@@ -79,6 +81,11 @@ class Predictions:
         return self.table[[_LOGIT + name for name in self.classes]].to_numpy(np.float64)
 
     @property
+    def has_score(self) -> NDArray[np.bool_]:
+        """(N,) whether all logits of a row are finite."""
+        return np.asarray(np.isfinite(self.logit).all(axis=1), dtype=np.bool_)
+
+    @property
     def label_index(self) -> NDArray[np.int64]:
         """(N,) the label's place among the classes; -1 where the label is empty."""
         places = {name: index for index, name in enumerate(self.classes)}
@@ -100,10 +107,14 @@ class Predictions:
         for rows, what in (
             (table[table["image_id"].duplicated()], "repeat an image_id"),
             (table[~table["status"].isin(["ok", "error"])], "have a status other than ok or error"),
-            (table[~table["label"].isin([*self.classes, ""])], f"have a label that is none of {', '.join(self.classes)}"),
-            (table[scored & ~np.isfinite(self.logit).all(axis=1)], "are ok and have no finite logits"),
+            (
+                table[~table["label"].isin([*self.classes, ""])],
+                f"have a label that is none of {', '.join(self.classes)}",
+            ),
+            (table[scored & ~self.has_score], "are ok and have no finite logits"),
         ):
             if len(rows):
                 problems.append(f"{len(rows)} rows {what}: {shown([str(name) for name in rows['image_id']])}")
         if problems:
             raise BadPredictions("; ".join(problems), path)
+

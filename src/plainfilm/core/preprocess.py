@@ -76,7 +76,8 @@ class Preprocess:
         square = _squared(content, self.size)
         if self.region == "lungs" and lungs is not None:
             at_film_size = cv2.resize(lungs.astype(np.uint8), pixels.shape[::-1], interpolation=cv2.INTER_NEAREST)
-            inside = _squared(_resized(at_film_size * np.uint8(255), self.size, self.fit), self.size) >= 128
+            lit = _resized(at_film_size.astype(np.uint8) * np.uint8(255), self.size, self.fit)
+            inside = _squared(_to_uint8(lit), self.size) >= 128
             square = np.where(inside, square, np.uint8(0))
         return np.ascontiguousarray(square)
 
@@ -111,8 +112,7 @@ def _resized(pixels: Pixels, size: int, fit: Fit) -> Pixels:
     if target == (width, height):
         return pixels
     shrinks = target[0] * target[1] < width * height
-    resized: Pixels = cv2.resize(pixels, target, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    return resized
+    return _of_kind(cv2.resize(pixels, target, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
 
 
 def _squared(content: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
@@ -133,8 +133,7 @@ def _with_contrast(pixels: Pixels, contrast: Contrast, gamma: float) -> Pixels:
     if contrast == "none":
         return pixels
     if contrast == "clahe":
-        equalised: Pixels = cv2.createCLAHE(_CLAHE_CLIP_LIMIT, _CLAHE_TILES).apply(pixels)
-        return equalised
+        return _of_kind(cv2.createCLAHE(_CLAHE_CLIP_LIMIT, _CLAHE_TILES).apply(pixels))
     levels = int(np.iinfo(pixels.dtype).max) + 1
     grey = np.linspace(0, 1, levels)
     if contrast == "gamma":
@@ -151,6 +150,12 @@ def _with_contrast(pixels: Pixels, contrast: Contrast, gamma: float) -> Pixels:
             return pixels
         curve = np.clip((below - darkest) / (pixels.size - darkest), 0, 1)
     return _to_levels(curve, pixels.dtype)[pixels]
+
+
+def _of_kind(pixels: Any) -> Pixels:
+    """What OpenCV gives back for a film; it knows its own types less well than we do."""
+    kept: Pixels = pixels
+    return kept
 
 
 def _to_levels(curve: NDArray[np.float64], dtype: np.dtype[Any]) -> Pixels:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -17,18 +17,11 @@ class Task(Protocol):
 class Progress(Protocol):
     """Where long work reports to."""
 
-    def task(self, label: str, total: int, unit: str = "films") -> AbstractTask:
+    def task(self, label: str, total: int, unit: str = "films") -> AbstractContextManager[Task]:
         """Begin a piece of work of `total` steps; leave the `with` block when it is done."""
 
     def say(self, line: str) -> None:
         """Print one line, above any bar."""
-
-
-class AbstractTask(Protocol):
-    """A context manager that gives a Task."""
-
-    def __enter__(self) -> Task: ...
-    def __exit__(self, *exception: object) -> bool | None: ...
 
 
 class _SilentTask:

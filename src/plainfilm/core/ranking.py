@@ -14,8 +14,6 @@ Integers = npt.NDArray[np.integer]
 Booleans = npt.NDArray[np.bool_]
 
 
-
-
 def auroc(score: npt.ArrayLike, is_positive: npt.ArrayLike) -> float:
     """Area under the ROC curve: how often a positive film scores above a negative one; ties count one half.
 
@@ -189,6 +187,11 @@ def _running_total(weight: Integers, films: Integers) -> Integers:
     total = np.zeros((len(weight), len(films) + 1), dtype=np.int32)
     np.cumsum(weight.take(films, axis=1), axis=1, dtype=np.int32, out=total[:, 1:])
     return total
+
+
+def each_once(films: int) -> Integers:
+    """(1, films) int32: the weighting in which every film counts once."""
+    return np.ones((1, films), dtype=np.int32)
 
 
 def share_of(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:

@@ -1,15 +1,15 @@
 """The run: a directory that holds one training, from its settings to its report.
 
-    config.toml          the settings                         written first; its presence makes the directory a run
-    run.json             format, classes, fingerprint of the manifest, where the manifest lies
-    environment.json     command, versions, seed, machine
-    preprocess.json      the recipe from pixels to input
-    history.jsonl        one line an epoch, as it goes
-    checkpoint.safetensors   what resuming needs; removed at the end
-    weights.safetensors  the best weights so far
-    complete.json        the completion mark
-    predictions.csv, metrics.json, report.html, figures/     written by evaluate
-    test_readings.jsonl  one line for each time that the test split was read
+config.toml          the settings                         written first; its presence makes the directory a run
+run.json             format, classes, fingerprint of the manifest, where the manifest lies
+environment.json     command, versions, seed, machine
+preprocess.json      the recipe from pixels to input
+history.jsonl        one line an epoch, as it goes
+checkpoint.safetensors   what resuming needs; removed at the end
+weights.safetensors  the best weights so far
+complete.json        the completion mark
+predictions.csv, metrics.json, report.html, figures/     written by evaluate
+test_readings.jsonl  one line for each time that the test split was read
 """
 
 from __future__ import annotations
@@ -69,9 +69,7 @@ class Run:
         make_directory(directory)
         if manifest.path is None:
             raise BadRun("cannot be made from a manifest that was never written", directory)
-        run = cls(
-            directory, manifest.classes, config, config.preprocess, manifest.fingerprint, manifest.path.resolve()
-        )
+        run = cls(directory, manifest.classes, config, config.preprocess, manifest.fingerprint, manifest.path.resolve())
         write_json(run / "environment.json", provenance(config.seed, manifest=manifest.fingerprint))
         write_json(run / "preprocess.json", run.preprocess.to_dict())
         write_json(
@@ -169,7 +167,9 @@ class Run:
             with FileLock(self / ".lock", timeout=0):
                 yield
         except Timeout:
-            raise BadRun("is being trained by another process: wait for it, or choose another -o", self.directory) from None
+            raise BadRun(
+                "is being trained by another process: wait for it, or choose another -o", self.directory
+            ) from None
 
 
 def _when() -> dict[str, str]:

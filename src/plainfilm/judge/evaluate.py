@@ -30,8 +30,9 @@ from numpy.typing import NDArray
 
 from plainfilm.core.bootstrap import Band, Interval, bootstrap, curve_bands, index_groups, percentile_interval, resample
 from plainfilm.core.manifest import SPLITS
-from plainfilm.core.metrics import Floats, Integers, RankedTable, each_once, share_of, softmax
+from plainfilm.core.metrics import RankedTable, softmax
 from plainfilm.core.predictions import Predictions
+from plainfilm.core.ranking import Floats, Integers, each_once, share_of
 from plainfilm.errors import BadPredictions
 
 FORMAT_VERSION = 1

@@ -22,7 +22,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from plainfilm.core.bootstrap import Interval, format_interval
-from plainfilm.core.metrics import Floats
+from plainfilm.core.ranking import Floats
 from plainfilm.judge.evaluate import interval_of
 
 _PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#6b4c9a")
@@ -39,17 +39,24 @@ _STYLE: Any = {
 }  # fmt: skip
 _CELL_INCHES = 0.84  # room for "0.93 to 0.97"
 _PNG_DPI = 200  # twice a screen's
+_WIDE_INCHES = 5.8  # from here on, half a page makes the letters too small
 _CURVES_TOGETHER = 6  # above so many classes, each gets a panel of its own
 _CORNER_FROM = 0.9  # from this area on, all happens in the upper corner, which is then shown enlarged
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One figure. svg: for the page. png: the same, for slides and papers. alt: what it shows, in words."""
+    """One figure.
+
+    svg: for the page. png: the same, for slides and papers.
+    alt: what it shows, in words.
+    is_wide: it needs a row of the page for itself.
+    """
 
     svg: bytes
     png: bytes
     alt: str
+    is_wide: bool
 
 
 @dataclass(frozen=True)
@@ -100,7 +107,7 @@ def _picture(draw: Callable[[], tuple[Figure, str] | None]) -> Picture | None:
         svg, png = io.BytesIO(), io.BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None})
         figure.savefig(png, format="png", dpi=_PNG_DPI)
-    return Picture(svg.getvalue(), png.getvalue(), alt)
+    return Picture(svg.getvalue(), png.getvalue(), alt, figure.get_figwidth() > _WIDE_INCHES)
 
 
 @contextmanager

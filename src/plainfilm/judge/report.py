@@ -66,10 +66,10 @@ class _Evidence:
     def split_name(self) -> str:
         return SPLIT_NAMES[self.split]
 
-    def figure(self, name: str, caption: str, *, is_wide: bool = False) -> Html:
+    def figure(self, name: str, caption: str) -> Html:
         """The figure of that name, or nothing where there was nothing to draw."""
         picture = self.pictures.get(name)
-        return figure(picture.svg, picture.alt, caption, is_wide=is_wide) if picture else Html()
+        return figure(picture.svg, picture.alt, caption, is_wide=picture.is_wide) if picture else Html()
 
 
 def write_report(run: Run, manifest: Manifest, predictions: Predictions, metrics: Mapping[str, Any]) -> Path:
@@ -205,14 +205,13 @@ def _scores(evidence: _Evidence) -> Section:
 
 
 def _confusion(evidence: _Evidence) -> Section:
-    is_wide = len(evidence.classes) > _CLASSES_LISTED
     shade = "The darker, the larger the share of the true class."
     return section(
         "Confusion matrix",
         paragraph(f"{evidence.split_name.capitalize()} split; a row holds the films of one true class."),
         figures(
-            evidence.figure("confusion_counts", f"In films. {shade}", is_wide=is_wide),
-            evidence.figure("confusion_shares", "In shares of the true class, with interval.", is_wide=is_wide),
+            evidence.figure("confusion_counts", f"In films. {shade}"),
+            evidence.figure("confusion_shares", "In shares of the true class, with interval."),
         ),
         folded("The same as a table", confusion_table(evidence.measured, evidence.classes)),
     )
@@ -221,12 +220,9 @@ def _confusion(evidence: _Evidence) -> Section:
 def _curves(evidence: _Evidence) -> Section:
     measured, films = evidence.measured["metrics"], evidence.measured["films"]
     chance = ", ".join(f"{name} {measured[f'support/{name}'] / films:.2f}" for name in evidence.classes)
-    is_wide = len(evidence.classes) > _CLASSES_LISTED
     drawn = figures(
-        evidence.figure("roc", "Dotted: guessing. Bands: intervals, point by point.", is_wide=is_wide),
-        evidence.figure(
-            "precision_recall", f"Guessing lies at the class's share of the films: {chance}.", is_wide=is_wide
-        ),
+        evidence.figure("roc", "Dotted: guessing. Bands: intervals, point by point."),
+        evidence.figure("precision_recall", f"Guessing lies at the class's share of the films: {chance}."),
     )
     is_drawn = {"roc", "precision_recall"} & set(evidence.pictures)
     return section(

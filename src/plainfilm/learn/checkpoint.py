@@ -24,7 +24,9 @@ def save_checkpoint(
     path: Path, networks: dict[str, nn.Module], optimizer: torch.optim.Optimizer, facts: dict[str, Any]
 ) -> None:
     """Write networks, optimizer and facts (JSON), whole or not at all."""
-    tensors = {f"{name}/{key}": value for name, module in networks.items() for key, value in module.state_dict().items()}
+    tensors = {
+        f"{name}/{key}": value for name, module in networks.items() for key, value in module.state_dict().items()
+    }
     for index, values in optimizer.state_dict()["state"].items():
         for key, value in values.items():
             if isinstance(value, torch.Tensor):

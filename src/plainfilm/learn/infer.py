@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from pathlib import Path
@@ -43,7 +43,12 @@ def resized(films: torch.Tensor, size: int) -> torch.Tensor:
 
 @torch.inference_mode()
 def score_cache(
-    network: nn.Module, cache: FilmCache, places: NDArray[np.int64], preprocess: Preprocess, progress: Progress, label: str
+    network: nn.Module,
+    cache: FilmCache,
+    places: NDArray[np.int64],
+    preprocess: Preprocess,
+    progress: Progress,
+    label: str,
 ) -> NDArray[np.float32]:
     """Logits of the chosen films in float32, (N, C). The network is in evaluation mode and on the cache's device."""
     logits = []
@@ -66,7 +71,9 @@ def predict_manifest(
     rows = ok[ok[column].isin(splits) & (ok["label"] != "")]
     if len(rows) == 0:
         raise BadManifest(f"no readable, labelled film is in {column} {', '.join(splits)}", manifest.path)
-    cache = cache_films(manifest, cacheable(manifest, column), run.preprocess, chosen_device(run.config.device), progress)
+    cache = cache_films(
+        manifest, cacheable(manifest, column), run.preprocess, chosen_device(run.config.device), progress
+    )
     network = _ready(run, cache.device)
     places = np.flatnonzero(cache.rows["image_id"].isin(set(rows["image_id"])))
     logit = score_cache(network, cache, places, run.preprocess, progress, "Scoring films")
@@ -90,7 +97,9 @@ def predict_films(run: Run, paths: Sequence[Path], progress: Progress) -> Predic
     Raises BadRun where the run's network needs lung masks, which files do not bring.
     """
     if run.preprocess.region == "lungs":
-        raise BadRun("was trained on the lungs alone, and files bring no lung mask: evaluate it --on a manifest", run.directory)
+        raise BadRun(
+            "was trained on the lungs alone, and files bring no lung mask: evaluate it --on a manifest", run.directory
+        )
     device = chosen_device(run.config.device)
     network = _ready(run, device)
     rows, logits = [], []
@@ -99,11 +108,15 @@ def predict_films(run: Run, paths: Sequence[Path], progress: Progress) -> Predic
             chunk = paths[start : start + BATCH]
             films = list(pool.map(lambda path: _fitted(path, run.preprocess), chunk))
             good = [film for film in films if isinstance(film, np.ndarray)]
-            scores = iter(_scores(network, np.stack(good), run.preprocess, device) if good else [])
+            scores: Iterator[NDArray[np.float32]] = iter(_scores(network, np.stack(good), run.preprocess, device) if good else [])
             for path, film in zip(chunk, films, strict=True):
                 is_bad = isinstance(film, BadImage)
                 rows.append(
-                    {"image_id": str(path), "status": "error" if is_bad else "ok", "error": film.message if isinstance(film, BadImage) else ""}
+                    {
+                        "image_id": str(path),
+                        "status": "error" if is_bad else "ok",
+                        "error": film.message if isinstance(film, BadImage) else "",
+                    }
                 )
                 logits.append(np.full(len(run.classes), np.nan, np.float32) if is_bad else next(scores))
             task.advance(len(chunk))

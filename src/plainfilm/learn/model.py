@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
@@ -35,7 +36,9 @@ class PlainCNN(nn.Sequential):
         for width in (32, 64, 128, 256):
             layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
             channels = width
-        super().__init__(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, classes))
+        super().__init__(
+            *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout), nn.Linear(channels, classes)
+        )
         for layer in self:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
@@ -57,7 +60,11 @@ class SwishCNN(nn.Sequential):
         channels = 1
         for width in (32, 64, 128, 192, 256):
             for _ in range(2):
-                layers += [nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.SiLU(inplace=True)]
+                layers += [
+                    nn.Conv2d(channels, width, 3, padding=1, bias=False),
+                    nn.BatchNorm2d(width),
+                    nn.SiLU(inplace=True),
+                ]
                 channels = width
             layers.append(nn.MaxPool2d(2))
         head = nn.Linear(channels, classes)
@@ -92,7 +99,9 @@ def build_network(config: TrainConfig, classes: Sequence[str]) -> nn.Module:
         return _with_weights_of_run(config, classes, path)
     if path.is_file():
         return _with_weights_from_file(config, len(classes), path)
-    raise WeightsUnavailable(f'--weights {config.weights}: expected "imagenet", "scratch", a weights file or a run; no such file')
+    raise WeightsUnavailable(
+        f'--weights {config.weights}: expected "imagenet", "scratch", a weights file or a run; no such file'
+    )
 
 
 def load_network(run: Run) -> nn.Module:
@@ -133,7 +142,7 @@ def _bare(config: TrainConfig, classes: int) -> nn.Module:
 
 
 def _timm(config: TrainConfig, classes: int, **more: object) -> nn.Module:
-    options = {"num_classes": classes, "in_chans": 1, "drop_rate": config.dropout, **more}
+    options: dict[str, Any] = {"num_classes": classes, "in_chans": 1, "drop_rate": config.dropout, **more}
     name = config.model
     if more.get("pretrained") and "pretrained_cfg_overlay" not in more and name in IMAGENET_TAGS:
         name = f"{name}.{IMAGENET_TAGS[name]}"
@@ -146,7 +155,9 @@ def _timm(config: TrainConfig, classes: int, **more: object) -> nn.Module:
 
 def _with_imagenet_weights(config: TrainConfig, classes: int) -> nn.Module:
     if config.model in SCRATCH_NETWORKS:
-        raise WeightsUnavailable(f"{config.model} is a network from scratch and has no ImageNet weights: add --weights scratch")
+        raise WeightsUnavailable(
+            f"{config.model} is a network from scratch and has no ImageNet weights: add --weights scratch"
+        )
     try:
         return _timm(config, classes, pretrained=True)
     except Exception as cause:  # the hub's client raises many kinds: no network, no such file, a proxy's refusal

@@ -75,7 +75,12 @@ def rate_share(course: float, schedule: str) -> float:
 
 
 def steps_that_fit(
-    seconds: float, course: float, sizes: Sequence[int], step_seconds: dict[int, float], pass_steps: int, pass_seconds: dict[int, float]
+    seconds: float,
+    course: float,
+    sizes: Sequence[int],
+    step_seconds: dict[int, float],
+    pass_steps: int,
+    pass_seconds: dict[int, float],
 ) -> int:
     """How many more steps fit into `seconds` from this point of the course.
 

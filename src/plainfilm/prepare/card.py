@@ -38,7 +38,12 @@ def dataset_card(manifest: Manifest) -> str:
         "",
     ]
     problems = [f"- {problem.kind}: {problem.text}" for problem in manifest.check()]
-    lines += ["## Problems", "", *(problems or ["None: no group, patient or picture stands on two sides of a split."]), ""]
+    lines += [
+        "## Problems",
+        "",
+        *(problems or ["None: no group, patient or picture stands on two sides of a split."]),
+        "",
+    ]
     if len(failed):
         reasons = [f"- `{row.path}`: {row.error}" for row in failed.itertuples()]
         lines += [f"## Unreadable films ({len(failed)})", "", *reasons, ""]
@@ -55,13 +60,20 @@ def _counts(manifest: Manifest) -> list[list[str]]:
 
 def _by_source(manifest: Manifest) -> list[list[str]]:
     ok = manifest.ok
-    table = pd.crosstab(ok["source"].replace("", "unknown"), ok["label"]).reindex(columns=list(manifest.classes), fill_value=0)
-    return [[str(source), *(f"{count:,}" for count in row)] for source, row in zip(table.index, table.to_numpy(), strict=True)]
+    table = pd.crosstab(ok["source"].replace("", "unknown"), ok["label"]).reindex(
+        columns=list(manifest.classes), fill_value=0
+    )
+    return [
+        [str(source), *(f"{count:,}" for count in row)]
+        for source, row in zip(table.index, table.to_numpy(), strict=True)
+    ]
 
 
 def _sizes(ok: pd.DataFrame) -> str:
     sizes = (ok["width"].astype(str) + "×" + ok["height"].astype(str)).value_counts()
-    return ", ".join(f"{size} ({count:,})" for size, count in sizes.iloc[:4].items()) + (" ..." if len(sizes) > 4 else "")
+    return ", ".join(f"{size} ({count:,})" for size, count in sizes.iloc[:4].items()) + (
+        " ..." if len(sizes) > 4 else ""
+    )
 
 
 def _table(header: list[str], rows: list[list[str]]) -> list[str]:

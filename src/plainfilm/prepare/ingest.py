@@ -53,14 +53,15 @@ def prepare(
 
     Raises BadSource where the source cannot be read in one way only, BadConfig where the split cannot be drawn, CannotWrite.
     """
-    options, progress = options or PrepareOptions(), progress or Silence()
+    options = options or PrepareOptions()
+    out: Progress = progress or Silence()
     source, directory = Path(source).resolve(), Path(directory)
     _refuse_taken(directory)
-    listing = list_source(source, directory, {} if options.metadata else options.columns, progress)
+    listing = list_source(source, directory, {} if options.metadata else options.columns, out)
     films, notes = _joined(listing, options)
     films = _chosen(films, options, source)
     classes = _classes(films, options, source)
-    films = scan_films(films, options.patient_key or secrets.token_bytes(32), progress)
+    films = scan_films(films, options.patient_key or secrets.token_bytes(32), out)
     films, more_notes = _without_guessed_labels(films, listing, classes)
     films["image_id"] = _image_ids(films, listing.root)
     films["group"] = group_films(films)
@@ -104,7 +105,8 @@ def _joined(listing: Listing, options: PrepareOptions) -> tuple[pd.DataFrame, li
     keys = [name for name in ("path", "image_id") if name in table]
     if not keys:
         raise BadSource(
-            f"has neither a column path nor image_id (it has {shown(list(table.columns))}): name one by --columns path=NAME", path
+            f"has neither a column path nor image_id (it has {shown(list(table.columns))}): name one by --columns path=NAME",
+            path,
         )
     place = _matched(listing, table, keys[0], path)
     films = listing.rows.copy()
@@ -126,12 +128,20 @@ def _joined(listing: Listing, options: PrepareOptions) -> tuple[pd.DataFrame, li
     unmatched, unused = int((place < 0).sum()), len(table) - len(set(place[place >= 0]))
     notes = [f"{path.name}: {len(films) - unmatched} films joined"]
     if unmatched:
-        notes.append(f"{path.name}: {unmatched} films stand in no row ({shown([Path(films['path'].iloc[i]).name for i in (place < 0).nonzero()[0]])})")
+        notes.append(
+            f"{path.name}: {unmatched} films stand in no row ({shown([Path(films['path'].iloc[i]).name for i in (place < 0).nonzero()[0]])})"
+        )
     if unused:
         notes.append(f"{path.name}: {unused} rows have no film here")
     if unmatched == len(films):
-        example = f"{table[keys[0]].iloc[0]!r} against {Path(films['path'].iloc[0]).name!r}" if len(table) else "it has no rows"
-        raise BadSource(f"matches none of the films ({example}): its {keys[0]} must give path, file name or image_id", path)
+        example = (
+            f"{table[keys[0]].iloc[0]!r} against {Path(films['path'].iloc[0]).name!r}"
+            if len(table)
+            else "it has no rows"
+        )
+        raise BadSource(
+            f"matches none of the films ({example}): its {keys[0]} must give path, file name or image_id", path
+        )
     return films, notes
 
 
@@ -158,7 +168,11 @@ def _matched(listing: Listing, table: pd.DataFrame, key: str, path: Path):  # ty
         place = np.array([rows.get(name, -1) for name in ours])
         if (place >= 0).sum() > (best >= 0).sum():
             torn = sorted(ambiguous & set(ours))
-            shared = sorted({name for name in ours if ours.count(name) > 1 and name in rows}) if len(set(ours)) < len(ours) else []
+            shared = (
+                sorted({name for name in ours if ours.count(name) > 1 and name in rows})
+                if len(set(ours)) < len(ours)
+                else []
+            )
             if torn or shared:
                 raise BadSource(
                     f"cannot be joined: {shown(torn or shared)} names more than one {'row' if torn else 'film'}; give paths in the "
@@ -174,7 +188,9 @@ def _chosen(films: pd.DataFrame, options: PrepareOptions, source: Path) -> pd.Da
     present = set(films["label"]) - {""}
     unknown = [label for label in options.rename if label not in present]
     if unknown:
-        raise BadSource(f'--rename: no film has the label "{unknown[0]}"; there are {", ".join(sorted(present)) or "none"}', source)
+        raise BadSource(
+            f'--rename: no film has the label "{unknown[0]}"; there are {", ".join(sorted(present)) or "none"}', source
+        )
     films = films.assign(label=films["label"].map(lambda label: options.rename.get(label, label)))
     if not options.classes:
         return films
@@ -251,9 +267,13 @@ def _split(
             lacking = [name for name in SPLITS if not (kept["split"] == name).any()]
             if lacking == ["val"]:
                 column = fill_validation(kept, classes, options.plan)
-                return {"split": placed(column)}, "the split came with the source; validation films were taken out of its training films"
+                return {
+                    "split": placed(column)
+                }, "the split came with the source; validation films were taken out of its training films"
             if lacking:
-                raise BadSource(f"has a split without {' and '.join(lacking)}: use --resplit to draw a new one", listing.root)
+                raise BadSource(
+                    f"has a split without {' and '.join(lacking)}: use --resplit to draw a new one", listing.root
+                )
             return {"split": placed(kept["split"])}, "the split came with the source and was kept"
     drawn = split_by_group(usable, classes, options.plan)
     return {name: placed(column) for name, column in drawn.items()}, "the split was drawn by class, whole groups only"

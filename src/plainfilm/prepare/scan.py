@@ -42,7 +42,9 @@ def scan_films(rows: pd.DataFrame, key: bytes, progress: Progress) -> pd.DataFra
 
 def patient_hash(patient_id: str, key: bytes) -> str:
     """A name for a patient that leads back to the PatientID only with the key (HMAC-SHA256, 16 hex digits)."""
-    return "p-" + hmac.new(key, patient_id.strip().encode(), hashlib.sha256).hexdigest()[:16] if patient_id.strip() else ""
+    return (
+        "p-" + hmac.new(key, patient_id.strip().encode(), hashlib.sha256).hexdigest()[:16] if patient_id.strip() else ""
+    )
 
 
 def _facts_in_order(paths: list[Path], key: bytes) -> Iterator[dict[str, str]]:

@@ -82,7 +82,9 @@ def list_source(source: Path, work: Path, columns: Mapping[str, str], progress: 
         else:
             raise BadSource("is a file that is neither a zip nor a .csv or .parquet table", source)
     if columns:
-        raise BadSource("is a folder: --columns gives the names in a table; join a table to films by --metadata", source)
+        raise BadSource(
+            "is a folder: --columns gives the names in a table; join a table to films by --metadata", source
+        )
     root = _descended(source)
     listing = _list_database(root) or _list_classes(root) or _list_loose(root)
     if listing is None:
@@ -191,7 +193,7 @@ def _sheet_sources(root: Path, label: str) -> tuple[dict[str, str], list[str]]:
         raise BadSource(f"cannot be read as a workbook ({cause})", sheet) from cause
     names = {str(name).strip().upper(): name for name in table.columns}
     if "FILE NAME" not in names or "URL" not in names:
-        raise BadSource(f"has the columns {shown(list(map(str, table.columns)))}, expected FILE NAME and URL", sheet)
+        raise BadSource(f"has the columns {shown([str(name) for name in table.columns])}, expected FILE NAME and URL", sheet)
     stems = table[names["FILE NAME"]].str.strip().str.replace(r"\.(png|jpe?g)$", "", case=False, regex=True).str.lower()
     sources = table[names["URL"]].map(source_of_url)
     twice = stems[stems.duplicated() & (stems != "")]
@@ -216,11 +218,15 @@ def _list_classes(root: Path) -> Listing | None:
     splits = [folder for folder in folders if folder.name.lower() in SPLIT_FOLDERS]
     if splits and len(splits) == len(folders):
         if loose is not None:
-            raise BadSource(f"holds films beside {shown([f.name for f in splits])} ({loose.name}): move them into one", root)
+            raise BadSource(
+                f"holds films beside {shown([f.name for f in splits])} ({loose.name}): move them into one", root
+            )
         return _list_split_classes(root, splits)
     if splits:
         others = [folder.name for folder in folders if folder not in splits]
-        raise BadSource(f"holds {splits[0].name} beside {shown(others)}: are these splits or classes? Rename or move one", root)
+        raise BadSource(
+            f"holds {splits[0].name} beside {shown(others)}: are these splits or classes? Rename or move one", root
+        )
     if not folders or loose is not None:
         return None
     return _listing("classes", _class_rows(folders), root, [])
@@ -234,13 +240,19 @@ def _list_split_classes(root: Path, splits: list[Path]) -> Listing:
     for folder, name in zip(splits, names, strict=True):
         loose = next(_films_in(folder, deep=False), None)
         if loose is not None:
-            raise BadSource(f"holds films outside any class folder ({loose.name}): expected {folder.name}/<Class>/film", folder)
-        rows += [{**row, "split": name} for row in _class_rows([inner for inner in _folders(folder) if _has_films(inner)])]
+            raise BadSource(
+                f"holds films outside any class folder ({loose.name}): expected {folder.name}/<Class>/film", folder
+            )
+        rows += [
+            {**row, "split": name} for row in _class_rows([inner for inner in _folders(folder) if _has_films(inner)])
+        ]
     return _listing("classes", rows, root, [], has_split=True)
 
 
 def _class_rows(folders: list[Path]) -> list[dict[str, str]]:
-    return [{"path": str(film), "label": folder.name.strip()} for folder in folders for film in _films_in(folder, deep=True)]
+    return [
+        {"path": str(film), "label": folder.name.strip()} for folder in folders for film in _films_in(folder, deep=True)
+    ]
 
 
 def _list_loose(root: Path) -> Listing | None:
@@ -252,7 +264,9 @@ def _list_table(path: Path, columns: Mapping[str, str]) -> Listing:
     """A table of films: `columns` says what others call our columns; everything else in it is passed over."""
     table = renamed(read_table(path, BadSource), columns, path)
     if "path" not in table:
-        raise BadSource(f"has no column path (it has {shown(list(table.columns))}): name it by --columns path=NAME", path)
+        raise BadSource(
+            f"has no column path (it has {shown(list(table.columns))}): name it by --columns path=NAME", path
+        )
     if len(table) == 0:
         raise BadSource("has no rows", path)
     empty = table.index[table["path"] == ""]
@@ -262,7 +276,7 @@ def _list_table(path: Path, columns: Mapping[str, str]) -> Listing:
     rows["path"] = [str((path.parent / film).resolve()) for film in rows["path"]]
     twice = rows.index[rows["path"].duplicated()]
     if len(twice):
-        raise BadSource(f"row {int(twice[0]) + 2}: {rows.at[twice[0], 'path']} stands in the table twice", path)
+        raise BadSource(f"row {int(twice[0]) + 2}: {rows['path'][twice[0]]} stands in the table twice", path)
     if "mask_path" in rows:
         rows["mask_path"] = [str((path.parent / mask).resolve()) if mask else "" for mask in rows["mask_path"]]
     if "split" in rows:
@@ -272,14 +286,20 @@ def _list_table(path: Path, columns: Mapping[str, str]) -> Listing:
     root = folders[0]
     while not all(folder.is_relative_to(root) for folder in folders):
         root = root.parent
-    return _listing("table", rows.to_dict("records"), root, [], has_split=has_split)
+    return _listing("table", _records(rows), root, [], has_split=has_split)
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, str]]:
+    return [dict(zip(rows.columns, values, strict=True)) for values in rows.itertuples(index=False)]
 
 
 def renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
     """The table under our column names. Raises BadSource where a name is none of ours or not in the table."""
     for ours, theirs in columns.items():
         if ours not in TABLE_COLUMNS:
-            raise BadSource(f'--columns {ours}={theirs}: "{ours}" is no column of ours; those are {", ".join(TABLE_COLUMNS)}')
+            raise BadSource(
+                f'--columns {ours}={theirs}: "{ours}" is no column of ours; those are {", ".join(TABLE_COLUMNS)}'
+            )
         if theirs not in table:
             raise BadSource(f'has no column "{theirs}"; it has {shown(list(table.columns))}', path)
     taken = [ours for ours, theirs in columns.items() if ours in table and ours != theirs]
@@ -293,7 +313,9 @@ def _known_split(name: str, path: Path) -> str:
     return SPLIT_FOLDERS.get(name.lower(), "")
 
 
-def _listing(layout: str, rows: list[dict[str, str]], root: Path, notes: list[str], *, has_split: bool = False) -> Listing:
+def _listing(
+    layout: str, rows: list[dict[str, str]], root: Path, notes: list[str], *, has_split: bool = False
+) -> Listing:
     table = pd.DataFrame({name: [row.get(name, "") for row in rows] for name in TABLE_COLUMNS}, dtype=object)
     return Listing(layout, table, root, has_split, notes)
 
@@ -308,7 +330,9 @@ def _unpacked(archive: Path, target: Path, progress: Progress) -> Path:
                 place = (target / member.filename).resolve()
                 is_link = (member.external_attr >> 16) & 0o170000 == 0o120000
                 if not place.is_relative_to(target.resolve()) or is_link:
-                    raise BadSource(f"holds {member.filename!r}, which leads outside the archive: not unpacked", archive)
+                    raise BadSource(
+                        f"holds {member.filename!r}, which leads outside the archive: not unpacked", archive
+                    )
             if sum(member.file_size for member in members) > _ZIP_LIMIT_BYTES:
                 raise BadSource("would unpack to more than 200 GiB: not unpacked", archive)
             with progress.task(f"Unpacking {archive.name}", len(members), "files") as task:

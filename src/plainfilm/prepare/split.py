@@ -34,7 +34,9 @@ class SplitPlan:
         """Check the plan. Raises BadConfig."""
         for name, wanted in (("test", self.test), ("val", self.val), ("train", self.train)):
             if wanted is not None and not (0 < wanted < 1 or (wanted >= 1 and float(wanted).is_integer())):
-                raise BadConfig(f"--{name} {wanted:g}: expected a share between 0 and 1, or a whole number of films a class")
+                raise BadConfig(
+                    f"--{name} {wanted:g}: expected a share between 0 and 1, or a whole number of films a class"
+                )
         shares = [wanted for wanted in (self.test, self.val, self.train) if wanted is not None and wanted < 1]
         if sum(shares) >= 1 + 1e-9 or (self.train is None and sum(shares) >= 1 - 1e-9):
             raise BadConfig(f"--test {self.test:g} and --val {self.val:g} leave nothing to train on")
@@ -75,7 +77,12 @@ def fill_validation(films: pd.DataFrame, classes: Sequence[str], plan: SplitPlan
     share = plan.val if plan.val < 1 else 0.0
     counts = _class_counts(training, classes)
     wanted = np.rint(counts * share).astype(int) if share else np.full(len(classes), int(plan.val))
-    drawn = _draw(training, classes, _checked(np.array([counts - wanted, wanted]), classes, ["train", "val"]), np.random.default_rng(plan.seed))
+    drawn = _draw(
+        training,
+        classes,
+        _checked(np.array([counts - wanted, wanted]), classes, ["train", "val"]),
+        np.random.default_rng(plan.seed),
+    )
     place = films["split"].copy()
     place[training.index[drawn == 1]] = "val"
     return place
@@ -92,7 +99,7 @@ def _quota(films: pd.DataFrame, classes: Sequence[str], plan: SplitPlan) -> NDAr
 
     def wanted(amount: float) -> NDArray[np.int64]:
         if amount < 1:
-            return np.maximum(1, np.rint(counts * amount)).astype(np.int64)
+            return np.array([max(1, round(count * amount)) for count in counts], dtype=np.int64)
         return np.full(len(classes), int(amount), dtype=np.int64)
 
     test, val = wanted(plan.test), wanted(plan.val)

@@ -40,7 +40,7 @@ def read_bmp(content: bytes, max_pixels: int) -> Raster:
     check_size(bmp.width, bmp.height, max_pixels)
     if bmp.pixels_at + bmp.row_bytes * bmp.height > len(content):
         raise cut_off(f"{bmp.width} x {bmp.height} pixels do not fit into the {len(content):,} bytes of the BMP")
-    rows = np.frombuffer(content, np.uint8, bmp.row_bytes * bmp.height, bmp.pixels_at).reshape(bmp.height, bmp.row_bytes)
+    rows = np.frombuffer(content, np.uint8, bmp.row_bytes * bmp.height, bmp.pixels_at).reshape(bmp.height, -1)
     rows = rows if bmp.is_top_down else rows[::-1]
     if bmp.bits_a_pixel <= 8:
         grey = through_palette(unpacked(rows, bmp.width, bmp.bits_a_pixel), bmp.palette)
@@ -79,10 +79,12 @@ def _declared(content: bytes) -> _Declared:
             raise damaged("the colour masks of the BMP are empty or too wide")
     entry = 3 if header_size == 12 else 4
     palette_at = 14 + header_size
-    palette_end = min(palette_at + entry * min(colours or 256, 1 << min(bits_a_pixel, 8)), pixels_at, len(content))
     if pixels_at < palette_at:
         raise damaged("the pixels of the BMP begin inside its header")
-    palette = np.frombuffer(content[palette_at : max(palette_at, palette_end)][: (palette_end - palette_at) // entry * entry], np.uint8)
+    entries = min(colours or 256, 1 << min(bits_a_pixel, 8), (pixels_at - palette_at) // entry)
+    palette = np.frombuffer(
+        content[palette_at : palette_at + entries * entry].ljust(entries * entry, b"\x00"), np.uint8
+    )
     return _Declared(
         *(width, abs(height), height < 0, bits_a_pixel),
         *((max(width, 0) * bits_a_pixel + 31) // 32 * 4, pixels_at, palette.reshape(-1, entry)[:, :3], masks),

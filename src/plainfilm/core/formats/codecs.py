@@ -1,7 +1,8 @@
 """The pixels inside a DICOM file, by transfer syntax: from the bytes of Pixel Data to stored values.
 
-Every decoder below is free of cost and of crashes: NumPy, OpenCV behind our own walk over the markers, and OpenJPEG and CharLS
-once the size in their headers is known to be the one that DICOM declares. Source: DICOM PS3.5, 8.2 and annex A.
+They are decoded by NumPy, by OpenCV behind our own walk over the markers, and by OpenJPEG and CharLS once the size in
+their headers is known to be the one that DICOM declares. pydicom would hand most of them to GDCM, which a damaged stream
+can make end the whole process. Source: DICOM PS3.5, 8.2 and annex A.
 """
 
 import struct
@@ -66,13 +67,16 @@ def stored_values(pixels: StoredPixels) -> tuple[Samples, tuple[str, ...]]:
         height, width = decoded.samples.shape
         raise damaged(f"declares {pixels.columns} x {pixels.rows} pixels and holds {width} x {height}")
     bits = pixels.bits_stored
-    lowest, highest = (-(1 << bits - 1), (1 << bits - 1) - 1) if decoded.is_signed and pixels.is_signed else (0, (1 << bits) - 1)
+    below_zero = 1 << bits - 1 if decoded.is_signed and pixels.is_signed else 0
+    lowest, highest = -below_zero, (1 << bits) - 1 - below_zero
     if decoded.samples.min() < lowest or decoded.samples.max() > highest:
         raise damaged(f"samples of {decoded.samples.min()} to {decoded.samples.max()}; {bits} bits stored are declared")
     notes: tuple[str, ...] = ()
     if decoded.bit_depth != bits:
         if pixels.is_signed and not decoded.is_signed:
-            raise damaged(f"{bits} signed bits are declared, its compressed pixels are of {decoded.bit_depth} without a sign")
+            raise damaged(
+                f"{bits} signed bits are declared, its compressed pixels have {decoded.bit_depth} without a sign"
+            )
         notes = (f"{bits} bits stored are declared, its compressed pixels say {decoded.bit_depth}",)
     return decoded.samples.astype(np.uint16) & np.uint16((1 << bits) - 1), notes
 
@@ -104,12 +108,16 @@ def _jpeg(pixels: StoredPixels) -> _Decoded:
 
 
 def _jpeg_ls(pixels: StoredPixels) -> _Decoded:
-    """JPEG-LS, lossless or near. CharLS reads beyond streams without an end mark; jpeg_segments insists on one. Source: PS3.5 A.4.3."""
+    """JPEG-LS, lossless or near. Source: PS3.5 A.4.3.
+
+    CharLS reads on beyond the bytes of a stream without an end mark, for seconds; jpeg_segments insists on the mark.
+    """
     import jpeg_ls
 
     frame = jpeg_frame(jpeg_segments(pixels.content, is_jpeg_ls=True))
     if (frame.width, frame.height, frame.components) != (pixels.columns, pixels.rows, 1) or frame.bit_depth > 16:
-        raise damaged(f"declares {pixels.columns} x {pixels.rows} grey pixels and its JPEG-LS {frame.width} x {frame.height}")
+        held = f"{frame.width} x {frame.height} pixels of {frame.components} samples"
+        raise damaged(f"declares {pixels.columns} x {pixels.rows} grey pixels and its JPEG-LS {held}")
     try:
         content, _ = jpeg_ls.decode_pixel_data(pixels.content)
     except Exception as error:

@@ -1,8 +1,8 @@
-"""The JPEGs that OpenCV does not decode and DICOM files hold: lossless of 2 to 16 bits, and lossy of 12 bits; one grey component.
+"""The JPEGs that OpenCV does not decode and DICOM files hold: lossless of 2 to 16 bits and lossy of 12, in grey.
 
-Why not GDCM, which decodes both: it ends the whole process (an exception that leaves C++) on many a damaged stream, prints on
-others, and fills cut ones with zeros. NumPy does it fast enough: the codes cannot be split without reading them in order, but
-where a code would end can be looked up for every bit position at once; then one short loop hops from code to code.
+Why not GDCM, which decodes both: a damaged stream can make it end the whole process (an exception that leaves C++), and
+others make it print. NumPy is fast enough: the codes cannot be split without reading them in order, but where a code
+would end can be looked up for every bit position at once; then one short loop hops from code to code.
 
 Source: ITU-T T.81, annex F (sequential DCT), annex H (lossless), annex C (Huffman tables).
 """
@@ -66,7 +66,9 @@ def decoded_deep_jpeg(segments: Segments, frame: Frame) -> NDArray[np.uint16]:
     Raises BadImage where the stream is damaged, cut off, or of another kind than lossless, baseline or extended.
     """
     if frame.process not in ("lossless", "baseline", "extended") or frame.components != 1:
-        raise BadImage(f"holds a {frame.process} JPEG of {frame.components} components; expected grey, lossless or extended")
+        raise BadImage(
+            f"holds a {frame.process} JPEG of {frame.components} components; expected lossless or extended, grey"
+        )
     if not 2 <= frame.bit_depth <= (16 if frame.process == "lossless" else 12):
         raise damaged(f"JPEG knows no {frame.process} samples of {frame.bit_depth} bits")
     scan = _scan(segments, frame)
@@ -229,7 +231,8 @@ def _predicted(differences: NDArray[np.uint16], predictor: int, middle: int) -> 
     samples[0] = samples[0].cumsum()
     samples &= 0xFFFF
     flat, predict = samples.ravel(), _PREDICTORS[predictor]
-    for diagonal in range(2, height + width - 1):  # row + column; all samples on it have their neighbours on earlier ones
+    # All samples of a diagonal, where row + column is the same, have their neighbours on the two before it.
+    for diagonal in range(2, height + width - 1):
         first_row, last_row = max(1, diagonal - width + 1), min(height - 1, diagonal - 1)
         if first_row <= last_row:
             start, stop = (diagonal + row * (width - 1) for row in (first_row, last_row))
@@ -267,9 +270,8 @@ def _lossy(scan: _Scan, frame: Frame) -> NDArray[np.uint16]:
     coefficients *= scan.quantisation
     blocks = np.zeros((count, 8, 8), np.float32)
     blocks.reshape(count, 64)[:, _ZIGZAG] = coefficients
-    # Two matrix products a block; the axes turn in between, so that both are along the last one. Source: ITU-T T.81 A.3.3.
-    blocks = ((blocks @ _COSINES).transpose(0, 2, 1) @ _COSINES).transpose(0, 2, 1)
-    rows = blocks.reshape(blocks_down, blocks_across, 8, 8).transpose(0, 2, 1, 3).reshape(8 * blocks_down, 8 * blocks_across)
+    blocks = _COSINES.T @ (blocks @ _COSINES)  # ITU-T T.81 A.3.3
+    rows = blocks.reshape(blocks_down, blocks_across, 8, 8).transpose(0, 2, 1, 3).reshape(8 * blocks_down, -1)
     samples = np.rint(rows[: frame.height, : frame.width]) + (1 << frame.bit_depth - 1)
     return samples.clip(0, (1 << frame.bit_depth) - 1).astype(np.uint16)
 
@@ -328,5 +330,5 @@ def _fill_coefficients(coefficients: NDArray[np.float32], interval: bytes, scan:
 
 # (8, 8): row u, column x holds c(u) / 2 * cos((2 x + 1) u pi / 16). Source: ITU-T T.81 A.3.3.
 _COSINES = np.array(
-    [[(8**-0.5 if u == 0 else 0.5) * np.cos((2 * x + 1) * u * np.pi / 16) for x in range(8)] for u in range(8)], np.float32
+    [[(0.5 if u else 8**-0.5) * np.cos((2 * x + 1) * u * np.pi / 16) for x in range(8)] for u in range(8)], np.float32
 )

@@ -160,7 +160,8 @@ def _check_kind(film: Dataset) -> None:
     if not modality:
         modality = _RADIOGRAPH_CLASSES.get(sop_class, "")
         if not modality:
-            raise BadImage(f"names no Modality, and its SOP class ({sop_class.name or 'none'}) is no radiograph; expected CR or DX")
+            name = sop_class.name or "none"
+            raise BadImage(f"names no Modality, and its SOP class ({name}) is no radiograph; expected CR or DX")
     if modality not in _RADIOGRAPHS:
         raise BadImage(f"is of the modality {modality}; expected a radiograph, CR or DX")
     if "PixelData" not in film:
@@ -170,7 +171,9 @@ def _check_kind(film: Dataset) -> None:
         raise BadImage(f"holds {frames} frames; expected one film")
     photometric, samples = _text(film, "PhotometricInterpretation"), int(film.get("SamplesPerPixel") or 1)
     if photometric not in ("MONOCHROME1", "MONOCHROME2") or samples != 1:
-        raise BadImage(f"is {photometric or 'of no photometric interpretation'} with {samples} samples a pixel; expected grey")
+        raise BadImage(
+            f"is {photometric or 'of no photometric interpretation'} with {samples} samples a pixel; expected grey"
+        )
 
 
 def _stored_pixels(film: Dataset, syntax: UID, max_pixels: int) -> StoredPixels:

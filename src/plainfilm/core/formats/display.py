@@ -1,8 +1,8 @@
 """From stored values to the grey levels that a reading screen would show.
 
-The chain of DICOM (PS3.4 N.2): modality transform, then values of interest (VOI), then the photometric interpretation. Since a
-film stores at most 16 bits, the whole chain is computed once for every possible stored value, as a table; each pixel is then
-looked up. What the film happens to contain plays no part: the range is always the declared one.
+The chain of DICOM (PS3.4 N.2): modality transform, then values of interest (VOI), then the photometric interpretation.
+Since a film stores at most 16 bits, the whole chain is computed once for every possible stored value, as a table; each
+pixel is then looked up. What the film happens to contain plays no part: the range is always the declared one.
 """
 
 from dataclasses import dataclass
@@ -74,8 +74,13 @@ def _rescaled(stored: NDArray[np.int64], film: Dataset) -> tuple[NDArray[np.floa
     return values, float(values.min()), float(values.max())
 
 
-def _windowed(values: NDArray[Any], low: float, high: float, film: Dataset) -> tuple[NDArray[np.float64], tuple[str, ...]]:
-    """(brightness, 0 to 1, under the first window or, without one, over the whole range; notes). Source: PS3.3 C.11.2.1.2, C.11.2.1.3."""
+def _windowed(
+    values: NDArray[Any], low: float, high: float, film: Dataset
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+    """(brightness from 0 to 1 under the first window or, without one, over the whole range; notes).
+
+    Source: PS3.3 C.11.2.1.2 and C.11.2.1.3.
+    """
     center, width = _number(film, "WindowCenter"), _number(film, "WindowWidth")
     function = str(film.get("VOILUTFunction") or "LINEAR").strip().upper()
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
@@ -125,7 +130,8 @@ def _lut(film: Dataset, keyword: str, has_negative_inputs: bool, is_little_endia
     content = items[0].LUTData
     if isinstance(content, bytes):
         is_packed = len(content) in (count, count + 1) and bit_depth <= 8
-        content = np.frombuffer(content[: count if is_packed else 2 * count], "u1" if is_packed else "<u2" if is_little_endian else ">u2")
+        dtype = "u1" if is_packed else "<u2" if is_little_endian else ">u2"
+        content = np.frombuffer(content[: count * np.dtype(dtype).itemsize // 2 * 2], dtype)
     entries = np.atleast_1d(np.asarray(content, dtype=np.int64))[:count] & 0xFFFF
     if len(entries) < count or not 1 <= bit_depth <= 16:
         raise damaged(f"{keyword} holds {len(entries)} entries of {bit_depth} bits; expected {count} of 1 to 16")

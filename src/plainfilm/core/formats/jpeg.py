@@ -20,9 +20,11 @@ _PROCESSES = {
     **dict.fromkeys((0xC9, 0xCA, 0xCB), "arithmetic"),
 }
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # a marker that is no stuffed byte, no restart and no fill byte
-_AFTER_JPEG_LS_SCAN = re.compile(rb"\xff[\x80-\xfe]")  # there a byte after 0xFF is stuffed by one bit (ITU-T T.87 A.1)
+_AFTER_JPEG_LS_SCAN = re.compile(rb"\xff[\x80-\xfe]")  # there one bit is stuffed, not a byte (ITU-T T.87 A.1)
 _MOST_SEGMENTS = 100_000
 _MOST_SCANS = 64  # encoders write about ten; each further one costs a pass over the whole picture
+_FILLING = 128  # the grey that libjpeg fills with where the data of a JPEG ends too early
+_FILLED_WIDTH = 128  # pixels, 16 blocks: as grey they cost at least 32 bits, more than the three bytes left out below
 
 Segments = Sequence[tuple[int, memoryview]]
 
@@ -45,7 +47,7 @@ class Frame:
 
 
 def read_jpeg(content: bytes, max_pixels: int) -> Raster:
-    """Decode a JPEG to grey. Raises BadImage where it is cut off, damaged, larger than max_pixels or of an unread kind."""
+    """Decode a JPEG to grey. Raises BadImage where it is cut off, damaged, too large or of a kind that is not read."""
     segments = jpeg_segments(content)
     frame = jpeg_frame(segments)
     check_size(frame.width, frame.height, max_pixels)
@@ -62,8 +64,8 @@ def read_jpeg(content: bytes, max_pixels: int) -> Raster:
 def jpeg_segments(content: bytes, is_jpeg_ls: bool = False) -> list[tuple[int, memoryview]]:
     """(marker, body) of each segment up to the end of image, and (SCAN_DATA, bytes) after each start of scan.
 
-    What follows the end of image is left alone. Raises BadImage where there is no end of image after coded pixels, and where
-    something else stands in a marker's place. Source: ITU-T T.81 annex B.
+    What follows the end of image is left alone. Raises BadImage where there is no end of image after coded pixels, and
+    where something else stands in a marker's place. Source: ITU-T T.81 annex B.
     """
     view = memoryview(content)
     segments: list[tuple[int, memoryview]] = []
@@ -92,7 +94,7 @@ def jpeg_segments(content: bytes, is_jpeg_ls: bool = False) -> list[tuple[int, m
         if marker == SOS:
             scans += 1
             if scans > _MOST_SCANS:
-                raise BadImage(f"stores its pixels in more than {_MOST_SCANS} scans; save it again as a plain JPEG or a PNG")
+                raise BadImage(f"stores its pixels in more than {_MOST_SCANS} scans; save it as a plain JPEG or as PNG")
             next_marker = after_scan.search(content, at)
             if next_marker is None:
                 break
@@ -116,8 +118,8 @@ def jpeg_frame(segments: Segments) -> Frame:
 def decoded_jpeg(content: bytes, segments: Segments, frame: Frame) -> Samples:
     """(H, W) uint8 grey; of a colour JPEG its luma, which is stored as such. Raises BadImage where OpenCV could not.
 
-    A block of 8 x 8 pixels costs at least two bits, in progressive scans one (ITU-T T.81 F.1.2, G.1.2): a header that declares more
-    blocks than that lies, or the file was cut and closed again, which OpenCV would fill with grey.
+    A block of 8 x 8 pixels costs at least two bits, in progressive scans one (ITU-T T.81 F.1.2, G.1.2): a header that
+    declares more blocks than that lies, or the file was cut and closed again, which OpenCV would fill with grey.
     """
     if frame.process not in ("baseline", "extended", "progressive"):
         raise BadImage(f"is a JPEG of the {frame.process} kind, which is read inside DICOM if at all; save it as PNG")
@@ -132,8 +134,9 @@ def decoded_jpeg(content: bytes, segments: Segments, frame: Frame) -> Samples:
     if bits < blocks * (1 if frame.process == "progressive" else 2):
         raise cut_off(f"{frame.width} x {frame.height} pixels cannot be in {bits // 8:,} bytes of JPEG data")
     pixels = _decoded(content, frame)
-    if (pixels[-8:, -_SUSPICIOUS_WIDTH:] == _FILLING).all() and not _is_really_grey(content, segments, frame, pixels):
-        raise cut_off("the JPEG's data ends before its last rows")
+    ends_in_filling = frame.width >= _FILLED_WIDTH and (pixels[-8:, -_FILLED_WIDTH:] == _FILLING).all()
+    if ends_in_filling and frame.process != "progressive" and not _is_stored_grey(content, segments, frame, pixels):
+        raise cut_off("the data of the JPEG ends before its last rows")
     return pixels
 
 
@@ -141,11 +144,12 @@ def _decoded(content: bytes, frame: Frame) -> Samples:
     return decoded_by_opencv(content, cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION, frame.width, frame.height)
 
 
-def _is_really_grey(content: bytes, segments: Segments, frame: Frame, pixels: Samples) -> bool:
-    """Whether a picture that ends in the grey of libjpeg's filling was stored so, and is not filled where its data ran out.
+def _is_stored_grey(content: bytes, segments: Segments, frame: Frame, pixels: Samples) -> bool:
+    """Whether a picture that ends in the grey of libjpeg's filling was stored so, rather than filled where its data ran out.
 
-    If the grey is stored, then the last bytes say nothing else, and leaving them out changes nothing that libjpeg does not fill.
+    If it was stored, the last three bytes hold nothing but that grey, and leaving them out changes no pixel of another one.
     """
-    last = [body for marker, body in segments if marker == SCAN_DATA][-1]
-    without_end = bytes(content).replace(bytes(last), bytes(last[:-3]))
-    return np.array_equal(_decoded(without_end, frame), pixels)
+    last_scan = bytes([body for marker, body in segments if marker == SCAN_DATA][-1])
+    end = content.rfind(last_scan) + len(last_scan)
+    without_end = _decoded(content[: end - 3] + content[end:], frame)
+    return bool((pixels[without_end != pixels] == _FILLING).all())

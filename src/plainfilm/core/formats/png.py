@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.core.formats.exif import orientation_of
-from plainfilm.core.formats.raster import Raster, Samples, check_size, cut_off, damaged, decoded_by_opencv, through_palette
+from plainfilm.core.formats.raster import (
+    Raster,
+    Samples,
+    check_size,
+    cut_off,
+    damaged,
+    decoded_by_opencv,
+    through_palette,
+)
 from plainfilm.errors import BadImage
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -17,7 +25,8 @@ _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6
 _DEPTHS = {_GREY: (1, 2, 4, 8, 16), _RGB: (8, 16), _PALETTE: (1, 2, 4, 8), _GREY_ALPHA: (8, 16), _RGBA: (8, 16)}
 _SAMPLES_A_PIXEL = {_GREY: 1, _RGB: 3, _PALETTE: 1, _GREY_ALPHA: 2, _RGBA: 4}
 _COLOUR_NAMES = {_GREY: "grey", _RGB: "rgb", _PALETTE: "palette", _GREY_ALPHA: "grey", _RGBA: "rgba"}
-_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))  # left, top, steps
+# The passes of an interlaced picture: left, top, and the steps from column to column and from row to row.
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _MOST_CHUNKS = 1_000_000
 
 
@@ -72,7 +81,7 @@ def _declared(content: bytes) -> _Declared:
             parts[kind] = body
         elif kind == b"acTL" and len(body) == 8 and (frames := int.from_bytes(body[:4])) > 1:
             raise BadImage(f"is an animation of {frames} pictures; expected one film")
-        elif kind[0] & 0x20 == 0 and kind != b"IEND":  # a capital first letter: a reader that does not know it must stop
+        elif kind[0] & 0x20 == 0 and kind != b"IEND":  # a capital first letter: not to be passed over
             raise damaged(f"it cannot be read without its chunk {kind!r}, which PNG does not know")
     palette, transparency, exif = (bytes(parts.get(kind, b"")) for kind in (b"PLTE", b"tRNS", b"eXIf"))
     if colour_type == _PALETTE and (len(palette) % 3 or not 3 <= len(palette) <= 768):
@@ -105,8 +114,9 @@ def _chunks(content: bytes) -> list[tuple[bytes, memoryview]]:
 def _filtered_rows(declared: _Declared) -> bytes:
     """The inflated rows, each after the number of its filter.
 
-    We inflate, not libpng, so that a stream that is too short or damaged is our error and not a line on stderr, and so that no
-    more memory is taken than the declared size needs. What is stored beyond that size is left out, as libpng does.
+    We inflate, not libpng, so that a stream that is too short or damaged is our error and not a line on stderr, and so
+    that no more memory is taken than the declared size needs. What is stored beyond that size is left out, as libpng
+    does.
     """
     row_bits = _SAMPLES_A_PIXEL[declared.colour_type] * declared.bit_depth
     shapes = []
@@ -133,8 +143,8 @@ def _filtered_rows(declared: _Declared) -> bytes:
 def _pixels(declared: _Declared, filtered: bytes) -> tuple[Samples, Samples | None]:
     """(samples, alpha) as Raster has them.
 
-    OpenCV reverses the filters. It gets a PNG of the three chunks that this needs, stored without compression: libpng has nothing
-    left in it to complain of, and no other chunk to be misled by.
+    OpenCV reverses the filters. It gets a PNG of the three chunks that this needs, stored without compression: libpng
+    has nothing left in it to complain of, and no other chunk to be misled by.
     """
     colour_type = _GREY if declared.colour_type == _PALETTE else declared.colour_type
     first = struct.pack(
@@ -147,7 +157,7 @@ def _pixels(declared: _Declared, filtered: bytes) -> tuple[Samples, Samples | No
     pixels = decoded_by_opencv(plain, cv2.IMREAD_UNCHANGED, declared.width, declared.height)
     if declared.colour_type in (_GREY_ALPHA, _RGBA):
         return pixels[:, :, :3], pixels[:, :, 3]
-    step = 255 // ((1 << declared.bit_depth) - 1) if declared.bit_depth < 8 else 1  # OpenCV spreads 1, 2 and 4 bits over 0 to 255
+    step = 255 // ((1 << min(declared.bit_depth, 8)) - 1)  # OpenCV spreads 1, 2 and 4 bits over 0 to 255
     if declared.colour_type == _PALETTE:
         indices = pixels // step
         palette = np.frombuffer(declared.palette, np.uint8).reshape(-1, 3)[:, ::-1]

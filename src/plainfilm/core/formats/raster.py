@@ -1,5 +1,8 @@
 """What a decoded picture is before it is grey, and what every format needs on the way there."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +16,7 @@ from plainfilm.errors import BadImage
 Samples = NDArray[Any]
 
 _ROWS_AT_A_TIME = 256
+_LOG_LEVEL = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -52,15 +56,17 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise BadImage(f"declares a size of {width} x {height} pixels; expected at least 1 x 1")
     if width * height > max_pixels:
-        raise BadImage(f"declares {width:,} x {height:,} pixels; at most {max_pixels:,} are read, make it smaller first")
+        raise BadImage(
+            f"declares {width:,} x {height:,} pixels; at most {max_pixels:,} are read. Make it smaller first"
+        )
 
 
 def decoded_by_opencv(content: bytes, flags: int, width: int, height: int) -> Samples:
     """What OpenCV makes of the bytes of a picture file, which must be height rows of width pixels.
 
-    OpenCV prints what its C libraries complain of (libpng, libjpeg and libtiff write to stderr by themselves). Our callers hand it
-    only what they have walked, so that it stays silent; two cases remain that cannot be seen from outside: coded JPEG pixels
-    with flipped bits ("Corrupt JPEG data") and LZW codes with flipped bits in a TIFF.
+    Our callers hand it only what they have walked, so that its C libraries have nothing to complain of on stderr. One
+    case remains that cannot be seen from outside nor be silenced: libjpeg's "Corrupt JPEG data" where bits are flipped
+    among the coded pixels.
     """
     try:
         samples = cv2.imdecode(np.frombuffer(content, dtype=np.uint8), flags)
@@ -71,6 +77,21 @@ def decoded_by_opencv(content: bytes, flags: int, width: int, height: int) -> Sa
     if samples.shape[:2] != (height, width):
         raise damaged(f"declares {width} x {height} pixels and holds {samples.shape[1]} x {samples.shape[0]}")
     return samples
+
+
+@contextmanager
+def silent_opencv() -> Iterator[None]:
+    """Keep OpenCV's own log off stderr, for formats whose damage shows only in decoding.
+
+    The level holds for the process; under the lock, our threads put back what they found.
+    """
+    with _LOG_LEVEL:
+        level = cv2.utils.logging.getLogLevel()
+        cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+        try:
+            yield
+        finally:
+            cv2.utils.logging.setLogLevel(level)
 
 
 def unpacked(rows: NDArray[np.uint8], count: int, bits: int) -> Samples:
@@ -92,7 +113,7 @@ def unpacked(rows: NDArray[np.uint8], count: int, bits: int) -> Samples:
 
 
 def at_full_scale(samples: Samples, bits: int) -> Samples:
-    """Samples of 0 to 2**bits - 1 spread over 0 to 255 (up to 8 bits) or 0 to 65535 (up to 16), rounded to the nearest."""
+    """Samples of 0 to 2**bits - 1 spread over 0 to 255 (up to 8 bits) or 0 to 65535 (more), rounded to the nearest."""
     if bits in (8, 16):
         return samples
     full = 255 if bits < 8 else 65535
@@ -112,7 +133,8 @@ def grey_of(samples: Samples) -> Samples:
 def through_palette(indices: Samples, palette: NDArray[np.uint8]) -> Samples:
     """The colour that each pixel points at, already as grey.
 
-    indices: (H, W). palette: (N, 3) blue, green, red. Returns (H, W) uint8. Raises BadImage for an index outside the palette.
+    indices: (H, W). palette: (N, 3) blue, green, red. Returns (H, W) uint8.
+    Raises BadImage for an index outside the palette.
     """
     if indices.max(initial=0) >= len(palette):
         raise damaged(f"a pixel points at colour {indices.max()} of a palette of {len(palette)}")

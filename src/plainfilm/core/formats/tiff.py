@@ -1,8 +1,8 @@
-"""TIFF: one page of unsigned whole numbers, 1 to 16 bits, grey, colour or palette, in strips or tiles. Source: TIFF 6.0, 1992.
+"""TIFF: one page of unsigned whole numbers of 1 to 16 bits, grey, colour or palette. Source: TIFF 6.0, 1992.
 
-OpenCV alone would not do: it leaves what cannot be decompressed black without an error, drops the alpha of grey pictures, and
-takes the first of several pages. So the directory is read here, the strips are decompressed one by one, and only LZW, which
-Python is too slow for, is left to OpenCV's libtiff.
+OpenCV alone would not do: it leaves black, without an error, what cannot be decompressed, drops the alpha of grey
+pictures, and takes the first of several pages. So the directory is read here, the strips or tiles are decompressed one
+by one, and only LZW, which Python is too slow for, is left to OpenCV's libtiff.
 """
 
 import struct
@@ -24,6 +24,7 @@ from plainfilm.core.formats.raster import (
     damaged,
     decoded_by_opencv,
     from_packbits,
+    silent_opencv,
     through_palette,
     unpacked,
 )
@@ -32,14 +33,19 @@ from plainfilm.errors import BadImage
 # Tags, section 8
 _SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
 _FILL_ORDER, _STRIP_OFFSETS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_COUNTS = 266, 273, 274, 277, 278, 279
-_PLANAR, _PREDICTOR, _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS, _TILE_COUNTS = 284, 317, 320, 322, 323, 324, 325
-_EXTRA_SAMPLES, _SAMPLE_FORMAT, _JPEG_TABLES = 338, 339, 347
-_TAGS = frozenset((*range(254, 260), 262, 266, 273, 274, *range(277, 280), 284, 317, 320, *range(322, 326), 338, 339, 347))
+_PLANAR, _PREDICTOR, _COLOUR_MAP, _TILE_WIDTH, _TILE_HEIGHT, _TILE_OFFSETS = 284, 317, 320, 322, 323, 324
+_TILE_COUNTS, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _JPEG_TABLES = 325, 338, 339, 347
+_TAGS = frozenset((*range(254, 260), 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, *range(322, 326), 338, 339, 347))
 
 _NONE, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 7, 8, 32946, 32773
 _OTHER_COMPRESSIONS = {2: "CCITT fax", 3: "CCITT fax", 4: "CCITT fax", 6: "old JPEG", 34712: "JPEG 2000", 34925: "LZMA"}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
-_JPEG_COLOURS = {(1, _WHITE_IS_ZERO): b"", (1, _BLACK_IS_ZERO): b"", (3, _RGB): b"\x00", (3, _YCBCR): b"\x01"}  # as Adobe says
+_JPEG_COLOURS = {
+    (1, _WHITE_IS_ZERO): b"",
+    (1, _BLACK_IS_ZERO): b"",
+    (3, _RGB): b"\x00",
+    (3, _YCBCR): b"\x01",
+}  # as Adobe says
 _OTHER_COLOURS = {4: "a mask", 5: "in print colours (CMYK)", 8: "in CIE Lab colours", 32803: "a raw sensor picture"}
 _NOT_WHOLE_NUMBERS = {2: "signed numbers", 3: "floating-point numbers", 5: "complex numbers", 6: "complex numbers"}
 _ASSOCIATED_ALPHA, _ALPHA = 1, 2
@@ -59,8 +65,9 @@ class _Page:
 
     samples: stored samples a pixel, extra ones included. bits: bits of each.
     is_planar: each sample has its own strips or tiles, else pixels are stored whole.
-    extra: what the first sample after the colours means: _ALPHA, _ASSOCIATED_ALPHA (colours already dimmed by it), 0 anything else.
-    is_tiled; block_width, block_height: the size of a strip (the last may be lower) or tile. blocks: (N, 2) offset and bytes of each.
+    extra: what the first sample after the colours is: _ALPHA, _ASSOCIATED_ALPHA (colours already dimmed by it), or 0.
+    block_width, block_height: the size of a tile or a strip, of which the last may be lower.
+    blocks: (N, 2) where each begins and how many bytes it has.
     """
 
     width: int
@@ -84,7 +91,8 @@ class _Page:
 def read_tiff(content: bytes, max_pixels: int) -> Raster:
     """Decode the one full-size page of a TIFF; smaller copies of it beside are left alone.
 
-    Raises BadImage where it is cut off, damaged, of several pages, larger than max_pixels, or of samples without a declared range.
+    Raises BadImage where it is cut off, damaged, of several pages, larger than max_pixels, or of samples without a
+    declared range.
     """
     order = "<" if content.startswith(b"II") else ">"
     page = _page(_full_size_directory(content, order), max_pixels, len(content))
@@ -119,7 +127,7 @@ def _notes_on(further: Samples, extra: int) -> tuple[str, ...]:
 
 
 def _palette(page: _Page) -> NDArray[np.uint8]:
-    """(N, 3) blue, green, red. The file has 16 bits of each, of which the upper 8 are what everyone writes and reads."""
+    """(N, 3) blue, green, red. The file has 16 bits of each; the upper 8 are what everyone writes and reads."""
     entries = 1 << page.bits
     if len(page.colour_map) != 3 * entries:
         raise damaged(f"a palette of {len(page.colour_map)} numbers; expected {3 * entries}")
@@ -189,7 +197,9 @@ def _page(directory: _Directory, max_pixels: int, file_bytes: int) -> _Page:
     is_planar = _one(directory, _PLANAR, 1) == 2 and samples > 1
     if compression == _JPEG:
         if bits != 8 or is_planar or (samples, colour) not in _JPEG_COLOURS:
-            raise BadImage(f"is a TIFF with JPEG compression of {samples} samples in colours ({colour}); save it as PNG")
+            raise BadImage(
+                f"is a TIFF with JPEG compression of {samples} samples in colours ({colour}); save it as PNG"
+            )
     elif colour == _YCBCR:
         raise BadImage("is a TIFF in YCbCr colours without JPEG compression, which is not read; save it as PNG")
     predictor = _one(directory, _PREDICTOR, 1) if compression in (_LZW, _DEFLATE, _OLD_DEFLATE) else 1
@@ -230,7 +240,7 @@ def _check_samples(directory: _Directory, bits: int, samples: int, colour: int) 
     sample_format = _one(directory, _SAMPLE_FORMAT, 1)
     if sample_format in _NOT_WHOLE_NUMBERS:
         kind = _NOT_WHOLE_NUMBERS[sample_format]
-        raise BadImage(f"is a TIFF of {kind}, whose black and white nothing declares; save it with 8 or 16 bits unsigned")
+        raise BadImage(f"is a TIFF of {kind}, whose black and white nothing declares; save it as 16-bit unsigned")
     if not 1 <= bits <= 16 or (directory.get(_BITS, np.array([bits])) != bits).any():
         raise BadImage(f"is a TIFF of {bits} bits a sample, or of several depths; expected one of 1 to 16 bits")
     if _one(directory, _FILL_ORDER, 1) != 1:
@@ -272,15 +282,12 @@ def _block(coded: bytes, page: _Page, order: str, rows: int, samples: int) -> Sa
         segments = jpeg_segments(coded)
         frame = jpeg_frame(segments)
         if (frame.width, frame.height) != (page.block_width, rows):
-            raise damaged(f"a strip or tile of {frame.width} x {frame.height} pixels; expected {page.block_width} x {rows}")
+            raise damaged(f"a strip or tile of {frame.width} x {frame.height} pixels for {page.block_width} x {rows}")
         return np.dstack([decoded_jpeg(coded, segments, frame)] * samples)  # grey already
     count = page.block_width * samples
     row_bytes = (count * page.bits + 7) // 8
     plain = np.frombuffer(_decompressed(coded, page.compression, rows, row_bytes), np.uint8).reshape(rows, row_bytes)
-    if page.bits == 16:
-        numbers = plain.view(order + "u2").astype(np.uint16)
-    else:
-        numbers = unpacked(plain, count, page.bits)
+    numbers = plain.view(order + "u2").astype(np.uint16) if page.bits == 16 else unpacked(plain, count, page.bits)
     block = numbers.reshape(rows, page.block_width, samples)
     return block.cumsum(axis=1, dtype=block.dtype) if page.has_predictor else block
 
@@ -307,19 +314,21 @@ def _decompressed(coded: bytes, compression: int, rows: int, row_bytes: int) -> 
 def _unlzw(coded: bytes, rows: int, row_bytes: int) -> bytes:
     """Exactly rows * row_bytes bytes, decompressed by libtiff.
 
-    OpenCV asks libtiff for 8-bit strips in a way that leaves black what cannot be decompressed, and for 16-bit strips in a way that
-    fails. So the bytes are asked for as 16-bit numbers; only where their count is odd, the last few come the other way.
+    OpenCV asks libtiff for 8-bit strips in a way that leaves black what cannot be decompressed, and for 16-bit strips in
+    a way that fails. So the bytes are asked for as 16-bit numbers; only where they do not fill whole rows of such, the
+    last few come the other way.
     """
     size = rows * row_bytes
     height = -(-size // _WIDEST_ROW_OF_WORDS)
     width = size // (2 * height)
     plain = b""
-    if width:
-        words = decoded_by_opencv(_grey_tiff(coded, width, height, 16), cv2.IMREAD_UNCHANGED, width, height)
-        plain = words.astype("<u2").tobytes()
-    if len(plain) < size:
-        all_bytes = decoded_by_opencv(_grey_tiff(coded, row_bytes, rows, 8), cv2.IMREAD_UNCHANGED, row_bytes, rows)
-        plain += all_bytes.tobytes()[len(plain) :]
+    with silent_opencv():
+        if width:
+            words = decoded_by_opencv(_grey_tiff(coded, width, height, 16), cv2.IMREAD_UNCHANGED, width, height)
+            plain = words.astype("<u2").tobytes()
+        if len(plain) < size:
+            every = decoded_by_opencv(_grey_tiff(coded, row_bytes, rows, 8), cv2.IMREAD_UNCHANGED, row_bytes, rows)
+            plain += every.tobytes()[len(plain) :]
     return plain
 
 

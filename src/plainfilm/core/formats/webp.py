@@ -5,7 +5,7 @@ import struct
 import cv2
 
 from plainfilm.core.formats.exif import orientation_of
-from plainfilm.core.formats.raster import Raster, check_size, cut_off, damaged, decoded_by_opencv
+from plainfilm.core.formats.raster import Raster, check_size, cut_off, damaged, decoded_by_opencv, silent_opencv
 from plainfilm.errors import BadImage
 
 
@@ -13,7 +13,8 @@ def read_webp(content: bytes, max_pixels: int) -> Raster:
     """Decode a WebP. Raises BadImage where it is cut off, damaged, animated or larger than max_pixels."""
     width, height, orientation = _declared(content)
     check_size(width, height, max_pixels)
-    pixels = decoded_by_opencv(content, cv2.IMREAD_UNCHANGED, width, height)
+    with silent_opencv():
+        pixels = decoded_by_opencv(content, cv2.IMREAD_UNCHANGED, width, height)
     has_alpha = pixels.ndim == 3 and pixels.shape[2] == 4
     return Raster(
         samples=pixels[:, :, :3] if has_alpha else pixels,
