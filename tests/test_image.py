@@ -30,6 +30,7 @@ from pydicom.pixels import apply_modality_lut, apply_voi_lut
 from pydicom.uid import (
     HTJ2K,
     JPEG2000,
+    MPEG2MPML,
     UID,
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -42,7 +43,6 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
-    MPEG2MPML,
     RLELossless,
 )
 
@@ -273,6 +273,13 @@ def test_jpeg_followed_by_garbage_is_fine() -> None:
     assert np.array_equal(film(content + b"\0\0garbage\xff\xd8").pixels, film(content).pixels)
 
 
+def test_jpeg_with_fill_bytes_before_its_markers_is_fine() -> None:
+    content = pillow(GREY, "L", "JPEG")
+    filled = content.replace(b"\xff\xdb", b"\xff\xff\xff\xdb", 1)
+    assert np.array_equal(film(filled).pixels, film(content).pixels)
+    assert "cut off" in refusal(content[:2] + bytes([255] * 1000))
+
+
 def test_jpeg_in_print_colours_is_refused() -> None:
     assert "CMYK" in refusal(pillow(COLOUR, "CMYK", "JPEG"))
 
@@ -312,6 +319,32 @@ def test_twelve_bit_jpeg_agrees_with_libjpeg(level: int) -> None:
     segments = jpeg_segments(content)
     ours = decoded_deep_jpeg(segments, jpeg_frame(segments)).astype(int)
     assert np.abs(ours - imagecodecs.jpeg_decode(content)).max() <= 1
+
+
+@pytest.mark.parametrize("blocks", [1, 3, 7])
+def test_restarts_in_a_sequential_jpeg(blocks: int) -> None:
+    content = cv2.imencode(".jpg", smooth(8), [cv2.IMWRITE_JPEG_RST_INTERVAL, blocks])[1].tobytes()
+    segments = jpeg_segments(content)
+    ours = decoded_deep_jpeg(segments, jpeg_frame(segments)).astype(int)
+    assert np.abs(ours - film(content).pixels).max() <= 1
+
+
+def test_restarts_in_a_lossless_jpeg() -> None:
+    """Three equal bands, since each restart begins the prediction anew."""
+    band = smooth(12)
+    content = bytearray(imagecodecs.ljpeg_encode(band, bitspersample=12))
+    frame_at, scan_at = content.index(b"\xff\xc3"), content.index(b"\xff\xda")
+    content[frame_at + 5 : frame_at + 7] = struct.pack(">H", 3 * HEIGHT)
+    data_at = scan_at + 2 + int.from_bytes(content[scan_at + 2 : scan_at + 4])
+    data = bytes(content[data_at:-2])
+    interval = b"\xff\xdd" + struct.pack(">HH", 4, HEIGHT * WIDTH)
+    whole = bytes(content[:scan_at]) + interval + bytes(content[scan_at:data_at])
+    whole += data + b"\xff\xd0" + data + b"\xff\xd1" + data + b"\xff\xd9"
+    segments = jpeg_segments(whole)
+    assert np.array_equal(decoded_deep_jpeg(segments, jpeg_frame(segments)), np.tile(band, (3, 1)))
+    segments = jpeg_segments(whole.replace(b"\xff\xd1", b""))
+    with pytest.raises(BadImage, match="wrong number of restarts"):
+        decoded_deep_jpeg(segments, jpeg_frame(segments))
 
 
 # TIFF
@@ -445,6 +478,15 @@ def test_tiff_without_a_range_or_beyond_us_is_refused_by_name(fields: list[Any],
     assert words in refusal(tiff_of(GREY, *fields))
 
 
+def test_tiff_whose_directories_would_take_forever_is_refused_at_once() -> None:
+    began = time.process_time()
+    assert "fields" in refusal(b"II\x2a\0\x08\0\0\0\xff\xff" + bytes(800_000))
+    circle = b"II\x2a\0\x08\0\0\0" + bytes(2) + struct.pack("<I", 8)
+    assert "circles" in refusal(circle)
+    assert "0 pages" in refusal(b"II\x2a\0" + bytes(20))
+    assert time.process_time() - began < 1
+
+
 def test_float_tiff_of_pillow_is_refused() -> None:
     assert "floating-point" in refusal(pillow(GREY.astype(np.float32), "", "TIFF"))
 
@@ -510,13 +552,19 @@ def test_what_a_path_can_be(tmp_path: Path) -> None:
         read_film("a\0b.png")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read(tmp_path: Path) -> None:
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "secret.png"
     path.write_bytes(pillow(GREY))
     path.chmod(0)
-    with pytest.raises(BadImage, match="may not be read"):
+    if os.geteuid() == 0:  # root may read everything
+
+        def refuse(_: Path) -> bytes:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(BadImage, match="may not be read") as caught:
         read_film(path)
+    assert isinstance(caught.value.__cause__, PermissionError)
 
 
 @pytest.mark.parametrize(
@@ -588,22 +636,22 @@ def test_size_is_checked_before_decoding(format_: str) -> None:
     assert "at most 1,000 are read" in refusal(content, max_pixels=1000)
     assert film(content).info.width == WIDTH
     assert read_film(content, max_pixels=WIDTH * HEIGHT).info.width == WIDTH
-    began = time.perf_counter()
+    began = time.process_time()
     assert refusal(declare(content, format_, 9000, 9000))
     if format_ != "JPEG":
         assert refusal(declare(content, format_, WIDTH, HEIGHT + 40))
     if format_ != "WEBP":
         assert "at most 100,000,000" in refusal(declare(content, format_, 65000, 65000))
         assert "expected at least 1 x 1" in refusal(declare(content, format_, 0, 10))
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_inflating_bombs_are_bounded() -> None:
-    bomb = png_of(10, 10, 8, 0, bytes(200_000_000))
-    began = time.perf_counter()
+    bomb = png_of(10, 10, 8, 0, bytes(60_000_000))
+    began = time.process_time()
     assert film(bomb).pixels.shape == (10, 10)  # what is stored beyond the declared size is never inflated
-    assert time.perf_counter() - began < 1
-    strip = zlib.compress(bytes(200_000_000))
+    assert time.process_time() - began < 1
+    strip = zlib.compress(bytes(60_000_000))
     tiff = tiff_of(GREY, (259, 3, (8,)), (279, 4, (len(strip),)), strip=strip)
     assert not film(tiff).pixels.any()
 
@@ -671,6 +719,8 @@ def test_a_file_without_an_ending_is_told_by_its_content(tmp_path: Path) -> None
         assert is_film_name(tmp_path / name)
         (tmp_path / name).write_bytes(bytes(128))
         assert not is_film_name(tmp_path / name)
+    (tmp_path / "DICOMDIR").write_bytes(bytes(128) + b"DICM")
+    assert not is_film_name(tmp_path / "DICOMDIR")
     assert not is_film_name(tmp_path)
     assert all(suffix.startswith(".") and suffix.islower() for suffix in FILM_SUFFIXES)
 
@@ -952,18 +1002,17 @@ def test_dicom_signed_and_compressed(syntax: UID) -> None:
     }
     content = rle(SIGNED12, 12) if syntax == RLELossless else dicom(SIGNED12, 12, syntax, encode[syntax]())
     if syntax == JPEGLSLossless and jpeg_frame(jpeg_segments(encode[syntax](), is_jpeg_ls=True)).bit_depth != 12:
-        assert "without a sign" in refusal(content)
+        assert "16 unsigned" in refusal(content)
         content = dicom(SIGNED12, 12, syntax, bytes(jpeg_ls.encode_array(pattern)))
     assert np.array_equal(film(content).pixels, film(dicom(SIGNED12, 12)).pixels)
 
 
-def test_dicom_lossless_jpeg_with_restarts() -> None:
+def test_dicom_frame_in_several_fragments() -> None:
     pixels = smooth(12)
-    content = imagecodecs.ljpeg_encode(pixels, bitspersample=12)
-    segments = jpeg_segments(content)
-    assert np.array_equal(decoded_deep_jpeg(segments, jpeg_frame(segments)), pixels)
-    film_ = dicom(pixels, 12, JPEGLosslessSV1, content.replace(b"\xff\xda", b"\xff\xdd\0\4\0\7\xff\xda", 1))
-    assert "middle of a row" in refusal(film_)
+    frame = imagecodecs.ljpeg_encode(pixels, bitspersample=12)
+    film_ = header(pixels, 12, PixelData=encapsulate([frame], fragments_per_frame=3))
+    film_["PixelData"].VR = "OB"
+    assert np.array_equal(film(saved(film_, JPEGLosslessSV1)).pixels, film(dicom(pixels, 12)).pixels)
 
 
 @pytest.mark.parametrize(
@@ -1057,7 +1106,7 @@ def test_dicom_deflated_bomb_is_bounded() -> None:
     plain = dicom(GREY, 8, ExplicitVRLittleEndian)
     start = 132 + 12 + struct.unpack_from("<I", plain, 140)[0]
     deflater = zlib.compressobj(9, wbits=-15)
-    bomb = deflater.compress(plain[start:] + bytes(300_000_000)) + deflater.flush()
+    bomb = deflater.compress(plain[start:] + bytes(80_000_000)) + deflater.flush()
     meta = dicom(GREY, 8, DeflatedExplicitVRLittleEndian)
     meta = meta[: 132 + 12 + struct.unpack_from("<I", meta, 140)[0]]
     assert "inflates to more than" in refusal(meta + bomb, max_pixels=10_000)
@@ -1198,7 +1247,7 @@ def test_mutations_are_read_or_refused_and_never_worse() -> None:
     for place in range(count):
         name = names[place % len(names)]
         content = mutated(SAMPLES[name], chance)
-        began = time.perf_counter()
+        began = time.process_time()
         try:
             ours = read_film(content, max_pixels=4_000_000)
         except BadImage:
@@ -1207,7 +1256,7 @@ def test_mutations_are_read_or_refused_and_never_worse() -> None:
             assert ours.pixels.ndim == 2, name
             assert ours.pixels.dtype in (np.uint8, np.uint16), name
             assert ours.pixels.shape == (ours.info.height, ours.info.width), name
-        assert time.perf_counter() - began < 5, f"{name} took too long"
+        assert time.process_time() - began < 5, f"{name} took too long"
     assert refused > count // 3
 
 

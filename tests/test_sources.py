@@ -370,3 +370,12 @@ def test_native_films_grey_and_rgb_read_alike(real_films: Path, tmp_path: Path) 
 
 def test_errors_are_of_our_tree() -> None:
     assert issubclass(BadConfig, PlainfilmError) and issubclass(BadManifest, PlainfilmError)
+
+
+def test_what_is_odd_about_readable_files_is_told_once_a_kind(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "films")
+    for number in (1, 2):
+        film = films / "COVID" / f"COVID-{number}.png"
+        film.rename(film.with_suffix(".jpg"))
+    notes = _prepare(films, tmp_path).info["notes"]
+    assert "2 films: the name says jpeg, the content is png (COVID-1.jpg, COVID-2.jpg)" in notes

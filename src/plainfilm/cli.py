@@ -53,7 +53,7 @@ class TableFormat(str, Enum):
 
 def main() -> NoReturn:
     """Run the command line; every PlainfilmError becomes one line and exit code 1."""
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
+    _hear_warnings_only()
     try:
         app()
     except Interrupted as error:
@@ -73,6 +73,13 @@ def main() -> NoReturn:
             1,
         )
     sys.exit(0)
+
+
+def _hear_warnings_only() -> None:
+    """Libraries tell this program of warnings, not of their settings; a root handler keeps them from bringing their own."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    logging.basicConfig(handlers=[handler])
 
 
 def _complain(message: object, code: int) -> NoReturn:

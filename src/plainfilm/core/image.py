@@ -1,7 +1,7 @@
 """From a file to the grey pixels of one chest film: the one door, whatever the format.
 
-Nothing is guessed. The format is told by the content, the grey scale by the declared bit depth, and what cannot be read wholly is
-not read at all. The formats themselves are in `plainfilm.core.formats`.
+Nothing is guessed. The format is told by the content, the grey scale by the declared bit depth, and what cannot be read
+wholly is not read at all. The formats themselves are in `plainfilm.core.formats`.
 """
 
 import hashlib
@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 
 from plainfilm.core.formats.bmp import read_bmp
-from plainfilm.core.formats.dicom import read_dicom
 from plainfilm.core.formats.exif import upright
 from plainfilm.core.formats.jpeg import read_jpeg
 from plainfilm.core.formats.png import read_png
@@ -35,7 +34,7 @@ _FORMAT_OF_SUFFIX = {
         ".tif": "tiff",
         ".tiff": "tiff",
     },
-    **{".bmp": "bmp", ".webp": "webp", ".dcm": "dicom", ".dicom": "dicom"},
+    **{".bmp": "bmp", ".webp": "webp", ".dcm": "dicom", ".dicom": "dicom", ".ima": "dicom"},
 }
 # Pictures that are not read. They count as films, so that they become rows with an error instead of vanishing.
 _OTHER_PICTURES = frozenset(
@@ -93,11 +92,12 @@ class Film:
 def read_film(source: Path | str | bytes, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Film:
     """Read one film.
 
-    source: a file, or the bytes of one. name: what to call it in messages, and whose ending to compare with the content.
+    source: a file, or the bytes of one.
+    name: what to call it in messages, and whose ending to compare with the content; else the path.
     max_pixels: a file that declares more is refused before it is decoded.
-    Raises BadImage for everything that is not one whole grey or colour picture in a format and depth that declares its range:
-    missing, empty, cut off, damaged, animated, of several pages or frames, too large, or no picture. Only a JPEG whose coded
-    pixels were changed inside, with its structure intact, cannot be told from a good one; JPEG has no checksum.
+    Raises BadImage for everything that is not one whole picture whose file declares its range: missing, empty, cut off,
+    damaged, animated, of several pages or frames, too large, or no picture. Only a JPEG with bits flipped among its
+    coded pixels cannot always be told from a good one: JPEG has no checksum.
     """
     where = name if isinstance(source, bytes) else (name or str(source))
     try:
@@ -120,12 +120,12 @@ def pixel_sha256(pixels: Samples) -> str:
 def is_film_name(path: Path | str) -> bool:
     """Whether a file in a folder counts as a film, by its ending.
 
-    PACS exports name DICOM files by number or not at all: without an ending, or with one of digits, "DICM" at byte 128 decides.
-    Hidden files (.DS_Store, and ._COVID-1.png of macOS) do not count.
+    Exports from a PACS have numbers for names: without an ending, or with one of digits, "DICM" at byte 128 decides.
+    Neither hidden files (.DS_Store, and ._COVID-1.png of macOS) nor the DICOMDIR of a disc count.
     """
     path = Path(path)
     suffix = path.suffix.lower()
-    if path.name.startswith("."):
+    if path.name.startswith(".") or path.name.upper() == "DICOMDIR":
         return False
     if suffix in FILM_SUFFIXES:
         return True
@@ -169,6 +169,8 @@ def _film(content: bytes, suffix: str, max_pixels: int) -> Film:
     if promised != format_:
         notes.append(f"the name says {promised}, the content is {format_}")
     if format_ == "dicom":
+        from plainfilm.core.formats.dicom import read_dicom  # late: pydicom costs every start a quarter of a second
+
         dicom = read_dicom(content, max_pixels)
         height, width = dicom.pixels.shape
         return Film(

@@ -18,7 +18,7 @@ import html
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from importlib import resources
+from pathlib import Path
 from typing import Literal
 
 import cv2
@@ -245,7 +245,7 @@ def section(title: str, *content: str) -> Section:
 
 def page(title: str, sections: Sequence[Section], *, lead: str = "", footer: str = "") -> str:
     """The page as one HTML document. lead: what it is about, below the title."""
-    style = resources.files("plainfilm.core").joinpath("page.css").read_text(encoding="utf-8")
+    style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     on_paper = f'@page {{ @bottom-left {{ content: "{NOTICE}"; font: 8pt sans-serif; }} }}'
     links = (_element("li", _element("a", part.title, href=f"#{part.anchor}")) for part in sections)
     body = joined(

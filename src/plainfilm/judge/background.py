@@ -30,7 +30,7 @@ from plainfilm.judge.evaluate import SPLIT_NAMES
 from plainfilm.judge.score_tables import SOURCES_SHOWN
 
 if TYPE_CHECKING:
-    from plainfilm.judge.figures import Picture
+    from plainfilm.judge.drawing import Picture
 
 _UNREADABLE_SHOWN = 40
 _MAIN_SETTINGS = (

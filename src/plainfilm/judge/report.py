@@ -35,7 +35,7 @@ from plainfilm.judge.gallery import LightBox, answers, right_by_class, surest_mi
 from plainfilm.judge.score_tables import classification_report, confusion_table, overall_table, source_table
 
 if TYPE_CHECKING:
-    from plainfilm.judge.figures import Picture
+    from plainfilm.judge.drawing import Picture
 
 _CLASSES_LISTED = 6  # in the lead; more are counted
 
@@ -79,7 +79,8 @@ def write_report(run: Run, manifest: Manifest, predictions: Predictions, metrics
     Raises MissingExtra without matplotlib, CannotWrite where the disk refuses, BadRun where the records are damaged.
     """
     try:
-        from plainfilm.judge.figures import class_looks, draw_report_figures
+        from plainfilm.judge.drawing import class_looks
+        from plainfilm.judge.figures import draw_report_figures
     except ImportError as cause:
         raise MissingExtra("the report", "matplotlib") from cause
     facts = run.completion() if run.is_complete else {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from plainfilm.core.config import TrainConfig
 
 # Until which share of the course the films have which share of the full size.
-STAGES = ((0.5, 0.5), (0.75, 0.75), (1.0, 1.0))
+STAGES = ((0.4, 0.5), (0.65, 0.75), (1.0, 1.0))
 _SMALLEST_STAGE_PX = 64
 _STAGE_MULTIPLE_PX = 16
 _COSINE_WARMUP = 0.03

@@ -73,7 +73,7 @@ def prepare(
     films = typed(films[[*COLUMNS, *(name for name in columns if name != "split")]].reset_index(drop=True))
     info = {
         "layout": listing.layout,
-        "notes": [*listing.notes, *notes, *more_notes, split_note],
+        "notes": [*listing.notes, *notes, *more_notes, *_oddities(films), split_note],
         "provenance": provenance(options.plan.seed, source=str(source.resolve())),
     }
     make_directory(directory)
@@ -233,6 +233,15 @@ def _without_guessed_labels(
             )
     unlabelled = int((films["label"] == "").sum())
     return films, [f"{unlabelled} films have no label"] if unlabelled else []
+
+
+def _oddities(films: pd.DataFrame) -> list[str]:
+    """One sentence a kind of oddity, with how many films have it and the first of them."""
+    odd = films[films["oddities"] != ""]
+    return [
+        f"{len(group)} films: {oddity} ({shown([Path(path).name for path in group['path']])})"
+        for oddity, group in odd.groupby("oddities", sort=False)
+    ]
 
 
 def _image_ids(films: pd.DataFrame, root: Path) -> list[str]:

@@ -47,8 +47,8 @@ def render_phantom(finding: str, rng: np.random.Generator, size_px: int = _NATIV
 
     finding: one of FINDINGS. size_px: width and height of the film, at least 64.
     Returns the film, (H, W) uint8 with bone bright, and the lungs, (H, W) bool, without heart and diaphragm, as in the
-    masks of the COVID-19 Radiography Database. The same state of `rng` gives the same pixels,
-    with the same versions of numpy and OpenCV.
+    masks of the COVID-19 Radiography Database. The same state of `rng` gives the same pixels, as long as numpy and
+    OpenCV stay the same.
     Raises BadConfig for an unknown finding or a size below 64.
     """
     anatomy, disease, acquisition = (np.random.default_rng(seed) for seed in rng.integers(2**63, size=3))
@@ -84,7 +84,7 @@ def _draw_finding(finding: str, rng: np.random.Generator, chest: Chest, canvas: 
     if finding == "Normal":
         return np.zeros_like(chest.attenuation)
     draw = {"COVID": _ground_glass, "Lung_Opacity": _consolidation, "Viral Pneumonia": _interstitial}[finding]
-    severity = float(np.exp(vary(rng, 0.33)))
+    severity = float(np.exp(vary(rng, 0.28)))
     outlines = canvas.layer().fill(*(lung.outline for lung in chest.sides))
     within = np.clip(outlines.soft(0.012, 2) - 1, 0, 1) * chest.lungs
     return draw(rng, chest.sides, canvas) * within * severity
@@ -98,7 +98,7 @@ def _ground_glass(rng: np.random.Generator, sides: tuple[Lung, Lung], canvas: Ca
             centre = lung.at(rng.beta(4, 1.3), rng.beta(3.2, 1.4))
             haze += hill(rng, centre, 0.09 + 0.09 * rng.random(), 96) * (0.7 + 0.5 * rng.random())
     mottled = (1 - np.exp(-1.2 * haze)) * (1 + 0.3 * cloud(rng, 96, (12, 24, 48)))
-    return canvas.warped(0.19 * mottled)
+    return canvas.warped(0.21 * mottled)
 
 
 def _consolidation(rng: np.random.Generator, sides: tuple[Lung, Lung], canvas: Canvas) -> Field:
@@ -110,15 +110,15 @@ def _consolidation(rng: np.random.Generator, sides: tuple[Lung, Lung], canvas: C
         bulk += hill(rng, centre + vary(rng, 0.05, 2), radius * (0.7 + 0.4 * rng.random()), 96)
     ragged = bulk * (1 + 0.35 * cloud(rng, 96, (8, 16, 32)))
     dense = np.clip((ragged - 0.5) / 1.7, 0, 1)
-    return canvas.warped(np.asarray(0.27 * dense**2 * (3 - 2 * dense), np.float32))
+    return canvas.warped(np.asarray(0.29 * dense**2 * (3 - 2 * dense), np.float32))
 
 
 def _interstitial(rng: np.random.Generator, sides: tuple[Lung, Lung], canvas: Canvas) -> Field:
     """Viral pneumonia: a net of fine lines all through both lungs, denser about the hila, with streaks from them."""
-    lines = [np.exp(-((cloud(rng, 192, (cells,)) / 0.45) ** 2)) for cells in (60, 40)]  # where a cloud crosses zero
+    lines = [np.exp(-((cloud(rng, 192, (cells,)) / 0.45) ** 2)) for cells in (52, 36)]  # where a cloud crosses zero
     hills = [hill(rng, lung.hilum + np.array([lung.side * 0.12, 0.10]), 0.28, 192) for lung in sides]
     spread = (0.45 + 0.55 * (hills[0] + hills[1])) * np.clip(0.85 + 0.3 * cloud(rng, 192, (7,)), 0.2, 1.5)
-    net = canvas.warped((0.07 * (lines[0] + lines[1]) + 0.02) * spread)
+    net = canvas.warped((0.08 * (lines[0] + lines[1]) + 0.03) * spread)
     streaks = 0.09 * (1 - np.exp(-draw_vessels(rng, canvas, sides)))
     return np.asarray(net + streaks, np.float32)
 

@@ -23,7 +23,8 @@ def scan_films(rows: pd.DataFrame, key: bytes, progress: Progress) -> pd.DataFra
 
     rows: with path (absolute), patient_id, view, age, sex as text.
     key: secret that a DICOM PatientID is hashed with, so that no name or number from a header reaches the manifest.
-    A film that cannot be read becomes status `error` with the reason; the rest goes on.
+    A film that cannot be read becomes status `error` with the reason; the rest goes on. Two columns come on top, which the
+    manifest does not keep: header_patient (the hashed PatientID) and oddities (what is odd about a readable file).
     """
     facts = []
     with progress.task("Reading films", len(rows)) as task:
@@ -36,7 +37,7 @@ def scan_films(rows: pd.DataFrame, key: bytes, progress: Progress) -> pd.DataFra
         scanned[name] = found[name]
     for name in ("patient_id", "view", "age", "sex"):
         scanned[name] = rows[name].where(rows[name] != "", found[name])
-    scanned["header_patient"] = found["patient_id"]
+    scanned["header_patient"], scanned["oddities"] = found["patient_id"], found["oddities"]
     return scanned
 
 
@@ -59,7 +60,7 @@ def _facts(path: Path, key: bytes) -> dict[str, str]:
     try:
         film = read_film(path)
     except BadImage as error:
-        blank = dict.fromkeys(("width", "height", "sha256", "patient_id", "view", "age", "sex"), "")
+        blank = dict.fromkeys(("width", "height", "sha256", "patient_id", "view", "age", "sex", "oddities"), "")
         return {**blank, "status": "error", "error": error.message}
     return {
         "width": str(film.info.width),
@@ -69,6 +70,7 @@ def _facts(path: Path, key: bytes) -> dict[str, str]:
         "view": film.info.view,
         "age": "" if film.info.age is None else f"{film.info.age:g}",
         "sex": film.info.sex,
+        "oddities": "; ".join(film.info.notes),
         "status": "ok",
         "error": "",
     }

@@ -82,12 +82,11 @@ def _declared(content: bytes) -> _Declared:
     if pixels_at < palette_at:
         raise damaged("the pixels of the BMP begin inside its header")
     entries = min(colours or 256, 1 << min(bits_a_pixel, 8), (pixels_at - palette_at) // entry)
-    palette = np.frombuffer(
-        content[palette_at : palette_at + entries * entry].ljust(entries * entry, b"\x00"), np.uint8
-    )
+    stored = content[palette_at : palette_at + entries * entry].ljust(entries * entry, b"\x00")
+    palette = np.frombuffer(stored, np.uint8).reshape(entries, entry)[:, :3]
     return _Declared(
         *(width, abs(height), height < 0, bits_a_pixel),
-        *((max(width, 0) * bits_a_pixel + 31) // 32 * 4, pixels_at, palette.reshape(-1, entry)[:, :3], masks),
+        *((max(width, 0) * bits_a_pixel + 31) // 32 * 4, pixels_at, palette, masks),
     )
 
 

@@ -1,8 +1,8 @@
 """The pixels inside a DICOM file, by transfer syntax: from the bytes of Pixel Data to stored values.
 
 They are decoded by NumPy, by OpenCV behind our own walk over the markers, and by OpenJPEG and CharLS once the size in
-their headers is known to be the one that DICOM declares. pydicom would hand most of them to GDCM, which a damaged stream
-can make end the whole process. Source: DICOM PS3.5, 8.2 and annex A.
+their headers is known to be the one that DICOM declares. pydicom would hand most of them to GDCM, which a damaged
+stream can make end the whole process. Source: DICOM PS3.5, 8.2 and annex A.
 """
 
 import struct
@@ -10,12 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from pydicom.uid import UID
 
 from plainfilm.core.formats.deep_jpeg import decoded_deep_jpeg
 from plainfilm.core.formats.jpeg import decoded_jpeg, jpeg_frame, jpeg_segments
 from plainfilm.core.formats.raster import Samples, cut_off, damaged, from_packbits
-from plainfilm.errors import BadImage
 
 _J2K_START = b"\xff\x4f\xff\x51"  # start of codestream, size
 _MOST_J2K_TILES = 4096
@@ -27,7 +25,7 @@ class StoredPixels:
 
     bits_allocated: 8 or 16. bits_stored: 1 to bits_allocated. high_bit: the highest of them, counted from 0.
     is_signed: stored values are two's complement of bits_stored bits.
-    syntax: the transfer syntax. is_little_endian, is_in_words: how uncompressed bytes are ordered (VR OW: in words of 16 bits).
+    syntax: the transfer syntax. is_little_endian, is_in_words: how uncompressed bytes are ordered; VR OW is in words.
     content: the whole of uncompressed Pixel Data, or the bytes of the one compressed frame.
     """
 
@@ -63,9 +61,6 @@ def stored_values(pixels: StoredPixels) -> tuple[Samples, tuple[str, ...]]:
     Raises BadImage where the bytes are cut off, damaged, or hold another picture than the header declares.
     """
     decoded = _DECODERS[pixels.syntax](pixels)
-    if decoded.samples.shape != (pixels.rows, pixels.columns):
-        height, width = decoded.samples.shape
-        raise damaged(f"declares {pixels.columns} x {pixels.rows} pixels and holds {width} x {height}")
     bits = pixels.bits_stored
     below_zero = 1 << bits - 1 if decoded.is_signed and pixels.is_signed else 0
     lowest, highest = -below_zero, (1 << bits) - 1 - below_zero
@@ -74,15 +69,13 @@ def stored_values(pixels: StoredPixels) -> tuple[Samples, tuple[str, ...]]:
     notes: tuple[str, ...] = ()
     if decoded.bit_depth != bits:
         if pixels.is_signed and not decoded.is_signed:
-            raise damaged(
-                f"{bits} signed bits are declared, its compressed pixels have {decoded.bit_depth} without a sign"
-            )
+            raise damaged(f"{bits} signed bits are declared, its compressed pixels have {decoded.bit_depth} unsigned")
         notes = (f"{bits} bits stored are declared, its compressed pixels say {decoded.bit_depth}",)
     return decoded.samples.astype(np.uint16) & np.uint16((1 << bits) - 1), notes
 
 
 def _native(pixels: StoredPixels) -> _Decoded:
-    """Uncompressed. Bits beside the stored ones, which once held overlays, are left out. Source: PS3.5 8.1 and annex D."""
+    """Uncompressed. Bits beside the stored ones, which once held overlays, are left out. Source: PS3.5 8.1, annex D."""
     count, width = pixels.rows * pixels.columns, pixels.bits_allocated // 8
     if len(pixels.content) < count * width:
         raise cut_off(f"Pixel Data of {len(pixels.content):,} bytes, expected {count * width:,}")
@@ -99,9 +92,7 @@ def _jpeg(pixels: StoredPixels) -> _Decoded:
     """JPEG of the first generation, lossy or lossless. Source: PS3.5 A.4.1 and A.4.2."""
     segments = jpeg_segments(pixels.content)
     frame = jpeg_frame(segments)
-    if (frame.width, frame.height, frame.components) != (pixels.columns, pixels.rows, 1):
-        held = f"{frame.width} x {frame.height} pixels of {frame.components} samples"
-        raise damaged(f"declares {pixels.columns} x {pixels.rows} grey pixels and its JPEG {held}")
+    _check_held(pixels, frame.width, frame.height, frame.components, frame.bit_depth)
     if frame.bit_depth == 8 and frame.process != "lossless":
         return _Decoded(decoded_jpeg(pixels.content, segments, frame), 8)
     return _Decoded(decoded_deep_jpeg(segments, frame), frame.bit_depth)
@@ -112,14 +103,12 @@ def _jpeg_ls(pixels: StoredPixels) -> _Decoded:
 
     CharLS reads on beyond the bytes of a stream without an end mark, for seconds; jpeg_segments insists on the mark.
     """
-    import jpeg_ls
+    import jpeg_ls  # type: ignore[import-untyped]  # late, since few films need it and every start would pay for it
 
     frame = jpeg_frame(jpeg_segments(pixels.content, is_jpeg_ls=True))
-    if (frame.width, frame.height, frame.components) != (pixels.columns, pixels.rows, 1) or frame.bit_depth > 16:
-        held = f"{frame.width} x {frame.height} pixels of {frame.components} samples"
-        raise damaged(f"declares {pixels.columns} x {pixels.rows} grey pixels and its JPEG-LS {held}")
+    _check_held(pixels, frame.width, frame.height, frame.components, frame.bit_depth)
     try:
-        content, _ = jpeg_ls.decode_pixel_data(pixels.content)
+        content = bytes(jpeg_ls.decode_pixel_data(pixels.content)[0])
     except Exception as error:
         raise damaged(f"its JPEG-LS pixels ({error})") from error
     return _Decoded(_as_picture(content, pixels, frame.bit_depth, is_signed=False), frame.bit_depth)
@@ -127,31 +116,36 @@ def _jpeg_ls(pixels: StoredPixels) -> _Decoded:
 
 def _jpeg_2000(pixels: StoredPixels) -> _Decoded:
     """JPEG 2000 and High-Throughput JPEG 2000. Source: PS3.5 A.4.4, ITU-T T.800 A.5.1."""
-    import openjpeg
+    from openjpeg.utils import decode_pixel_data
 
     start = pixels.content.find(_J2K_START) if pixels.content.startswith(b"\x00\x00\x00\x0cjP  ") else 0
     stream = pixels.content[max(start, 0) :]
     if not stream.startswith(_J2K_START) or len(stream) < 45:
         raise damaged("its JPEG 2000 pixels do not begin as they should")
-    size = struct.unpack_from(">8I", stream, 8)
+    width, height, left, top, tile_width, tile_height = struct.unpack_from(">6I", stream, 8)
     components, depth, step_x, step_y = struct.unpack_from(">HBBB", stream, 40)
-    width, height, left, top, tile_width, tile_height = size[:6]
-    if (width, height, left, top, components, step_x, step_y) != (pixels.columns, pixels.rows, 0, 0, 1, 1, 1):
-        raise damaged(f"declares {pixels.columns} x {pixels.rows} grey pixels and its JPEG 2000 {width} x {height}")
-    tiles = -(-width // tile_width) * -(-height // tile_height) if tile_width and tile_height else 0
     bit_depth, is_signed = (depth & 127) + 1, depth > 127
-    if not 1 <= tiles <= _MOST_J2K_TILES or bit_depth > 16:
-        raise damaged(f"JPEG 2000 pixels in {tiles:,} tiles of {bit_depth} bits")
+    _check_held(pixels, width, height, components, bit_depth)
+    tiles = -(-width // tile_width) * -(-height // tile_height) if tile_width and tile_height else 0
+    if (left, top, step_x, step_y) != (0, 0, 1, 1) or not 1 <= tiles <= _MOST_J2K_TILES:
+        raise damaged(f"JPEG 2000 pixels in {tiles:,} tiles from {left}, {top}, every {step_x}, {step_y}")
     if not stream.rstrip(b"\x00").endswith(b"\xff\xd9"):
         raise cut_off("its JPEG 2000 pixels have no end mark")
     try:
-        content = openjpeg.decode_pixel_data(stream, version=2)
+        content = bytes(decode_pixel_data(stream, version=2))
     except Exception as error:
         raise damaged(f"its JPEG 2000 pixels ({error})") from error
     return _Decoded(_as_picture(content, pixels, bit_depth, is_signed), bit_depth, is_signed)
 
 
-def _as_picture(content: bytes | bytearray, pixels: StoredPixels, bit_depth: int, is_signed: bool) -> Samples:
+def _check_held(pixels: StoredPixels, width: int, height: int, components: int, bit_depth: int) -> None:
+    """Raise BadImage, before anything is decoded, where a compressed stream is of another picture than declared."""
+    if (width, height, components) != (pixels.columns, pixels.rows, 1) or not 1 <= bit_depth <= 16:
+        held = f"{width} x {height} pixels of {components} samples of {bit_depth} bits"
+        raise damaged(f"declares {pixels.columns} x {pixels.rows} grey pixels and holds {held}")
+
+
+def _as_picture(content: bytes, pixels: StoredPixels, bit_depth: int, is_signed: bool) -> Samples:
     """The little-endian bytes that a decoder hands back, as (H, W)."""
     samples = np.frombuffer(content, f"<{'i' if is_signed else 'u'}{1 if bit_depth <= 8 else 2}")
     if samples.size != pixels.rows * pixels.columns:
@@ -165,7 +159,7 @@ def _rle(pixels: StoredPixels) -> _Decoded:
     if len(pixels.content) < 64 or int.from_bytes(pixels.content[:4], "little") != segments:
         raise damaged(f"its run lengths are not in {segments} segments")
     starts = struct.unpack_from(f"<{segments}I", pixels.content, 4)
-    samples = np.zeros(count, np.uint16)
+    samples: Samples = np.zeros(count, np.uint16)
     for start, end in zip(starts, (*starts[1:], len(pixels.content)), strict=True):
         plain = from_packbits(pixels.content[start:end], count)
         if len(plain) < count:

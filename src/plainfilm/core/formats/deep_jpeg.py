@@ -20,6 +20,8 @@ from plainfilm.errors import BadImage
 
 _CHUNK = 1 << 16  # bytes of coded pixels looked at together; about 60 bytes of memory for each
 _NO_CODE_HOP = 32  # where no code can begin: any hop will do, since what is read there is refused
+_MOST_TABLES = 64
+_MOST_RESTARTS = 20_000  # a restart for each row of blocks is usual
 _RESTART = re.compile(rb"\xff+[\xd0-\xd7]")
 _END_OF_BLOCK = 128  # as a skip: farther than any coefficient of 64
 
@@ -35,10 +37,12 @@ class _Huffman:
 
     length: (65536,) bits of the code that they begin with, 0 where they begin with none.
     symbol: (65536,) what that code stands for.
+    hop: (65536,) bits from that code to the next, over the bits of the number that follows it.
     """
 
     length: NDArray[np.uint8]
     symbol: NDArray[np.uint8]
+    hop: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -66,9 +70,8 @@ def decoded_deep_jpeg(segments: Segments, frame: Frame) -> NDArray[np.uint16]:
     Raises BadImage where the stream is damaged, cut off, or of another kind than lossless, baseline or extended.
     """
     if frame.process not in ("lossless", "baseline", "extended") or frame.components != 1:
-        raise BadImage(
-            f"holds a {frame.process} JPEG of {frame.components} components; expected lossless or extended, grey"
-        )
+        kind = f"a {frame.process} JPEG of {frame.components} components"
+        raise BadImage(f"holds {kind}; expected one component, lossless, baseline or extended")
     if not 2 <= frame.bit_depth <= (16 if frame.process == "lossless" else 12):
         raise damaged(f"JPEG knows no {frame.process} samples of {frame.bit_depth} bits")
     scan = _scan(segments, frame)
@@ -81,6 +84,8 @@ def _scan(segments: Segments, frame: Frame) -> _Scan:
     quantisation: dict[int, NDArray[np.float32]] = {}
     restart_interval = 0
     header, coded = b"", b""
+    if sum(marker in (DHT, DQT) for marker, _ in segments) > _MOST_TABLES:
+        raise damaged(f"more than {_MOST_TABLES} tables for one scan")
     for marker, body in segments:
         if marker == DHT:
             huffman |= _huffman_tables(bytes(body))
@@ -112,7 +117,7 @@ def _scan(segments: Segments, frame: Frame) -> _Scan:
 
 def _huffman_tables(body: bytes) -> dict[int, _Huffman]:
     """The tables of one DHT segment, by class (AC: 0x10) and number. Source: ITU-T T.81 B.2.4.2 and C.2."""
-    tables = {}
+    tables: dict[int, _Huffman] = {}
     while body:
         counts, symbols = body[1:17], body[17 : 17 + sum(body[1:17])]
         length, symbol = np.zeros(1 << 16, np.uint8), np.zeros(1 << 16, np.uint8)
@@ -123,9 +128,13 @@ def _huffman_tables(body: bytes) -> dict[int, _Huffman]:
                 length[first:after], symbol[first:after] = bits, value
                 first = after
             used += count
-        if len(counts) < 16 or len(symbols) < used or first > 1 << 16:
+        is_numbered_well = body[0] & 0xEC == 0 and body[0] not in tables  # class 0 or 1, number 0 to 3
+        if len(counts) < 16 or len(symbols) < used or first > 1 << 16 or not is_numbered_well:
             raise damaged("a Huffman table of the JPEG")
-        tables[body[0]] = _Huffman(length, symbol)
+        # An AC symbol is a run and a size, a DC symbol a size; of size 16, in lossless alone, no bits follow (H.1.2.2).
+        size = symbol & 15 if body[0] & 0x10 else np.where(symbol < 16, symbol, 0)
+        hop = np.where(length > 0, length + size, _NO_CODE_HOP).astype(np.uint8)
+        tables[body[0]] = _Huffman(length, symbol, hop)
         body = body[17 + used :]
     return tables
 
@@ -156,8 +165,9 @@ def _chunks(interval: bytes) -> Iterator[tuple[int, NDArray[np.uint16]]]:
 def _extended(interval: NDArray[np.uint8], at: NDArray[np.int64], size: NDArray[np.int64]) -> NDArray[np.int64]:
     """The signed number of `size` bits, 0 to 15, at each bit position. Source: ITU-T T.81 F.2.2.1, EXTEND."""
     byte = at >> 3
-    three_bytes = sum(interval[byte + i].astype(np.int64) << (16 - 8 * i) for i in range(3))
-    value = three_bytes >> (24 - (at & 7) - size) & (1 << size) - 1
+    first, second, third = (interval[byte + i].astype(np.int64) for i in range(3))
+    three_bytes = first << 16 | second << 8 | third
+    value: NDArray[np.int64] = three_bytes >> (24 - (at & 7) - size) & (1 << size) - 1
     return np.where(value < 1 << size >> 1, value - (1 << size) + 1, value)
 
 
@@ -192,13 +202,11 @@ def _differences(interval: bytes, table: _Huffman, count: int) -> NDArray[np.uin
     """The first `count` coded differences, modulo 65536. Source: ITU-T T.81 H.1.2.2."""
     if count > 8 * len(interval):
         raise cut_off(f"{count:,} samples cannot be in {len(interval):,} bytes of JPEG data")
-    extra = np.where(table.symbol < 16, table.symbol, 0)
-    hop_at = np.where(table.length > 0, table.length + extra, _NO_CODE_HOP).astype(np.uint8)
     padded = _padded(interval)
     parts: list[NDArray[np.uint16]] = []
     found = at = 0
     for begin, windows in _chunks(interval):
-        hops = hop_at[windows].tobytes()
+        hops = table.hop[windows].tobytes()
         end = len(hops)
         starts = []
         while at < end:
@@ -261,13 +269,14 @@ def _lossy(scan: _Scan, frame: Frame) -> NDArray[np.uint16]:
     blocks_across, blocks_down = -(-frame.width // 8), -(-frame.height // 8)
     count = blocks_across * blocks_down
     blocks_a_restart = scan.restart_interval or count
-    if len(scan.intervals) != -(-count // blocks_a_restart):
+    if len(scan.intervals) != -(-count // blocks_a_restart) or len(scan.intervals) > _MOST_RESTARTS:
         raise damaged("the JPEG has a wrong number of restarts")
     coefficients = np.zeros((count, 64), np.float32)
     for place, interval in enumerate(scan.intervals):
         first = place * blocks_a_restart
         _fill_coefficients(coefficients[first : first + blocks_a_restart], interval, scan)
-    coefficients *= scan.quantisation
+    if scan.quantisation is not None:
+        coefficients *= scan.quantisation
     blocks = np.zeros((count, 8, 8), np.float32)
     blocks.reshape(count, 64)[:, _ZIGZAG] = coefficients
     blocks = _COSINES.T @ (blocks @ _COSINES)  # ITU-T T.81 A.3.3
@@ -284,14 +293,12 @@ def _fill_coefficients(coefficients: NDArray[np.float32], interval: bytes, scan:
     dc, ac, count = scan.dc, scan.ac, len(coefficients)
     if ac is None or 2 * count > 8 * len(interval):
         raise cut_off(f"{count:,} blocks cannot be in {len(interval):,} bytes of JPEG data")
-    dc_hop_at = np.where(dc.length > 0, dc.length + (dc.symbol & 15), _NO_CODE_HOP).astype(np.uint8)
-    ac_hop_at = np.where(ac.length > 0, ac.length + (ac.symbol & 15), _NO_CODE_HOP).astype(np.uint8)
     ac_skip_at = np.where(ac.symbol == 0, _END_OF_BLOCK, (ac.symbol >> 4) + 1).astype(np.uint8)
     padded = _padded(interval)
     at = begun = 0  # bit position in the chunk; blocks begun
     last = 63  # coefficient that was read last; at 63 a block is complete and the next begins with its DC code
     for begin, windows in _chunks(interval):
-        dc_hops, ac_hops, ac_skips = (table[windows].tobytes() for table in (dc_hop_at, ac_hop_at, ac_skip_at))
+        dc_hops, ac_hops, ac_skips = (table[windows].tobytes() for table in (dc.hop, ac.hop, ac_skip_at))
         end, begun_before, last_before = len(dc_hops), begun, last
         starts: list[int] = []
         dc_places: list[int] = []

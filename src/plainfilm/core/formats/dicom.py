@@ -16,11 +16,13 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.encaps import get_frame
 from pydicom.filereader import read_dataset
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
 from plainfilm.core.formats.codecs import StoredPixels, is_known_syntax, stored_values
 from plainfilm.core.formats.display import grey_table
 from plainfilm.core.formats.raster import Samples, check_size, cut_off, damaged
+from plainfilm.core.formats.recognise import EXPLICIT_VR
 from plainfilm.errors import BadImage
 
 _RADIOGRAPHS = ("CR", "DX")
@@ -37,6 +39,16 @@ _VIEW_CODES = {
     **dict.fromkeys(("R-10232", "399198007"), "RL"),
 }
 _YEARS_A_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
+# All that is read of a header; names, dates and addresses are not.
+_ELEMENTS = (
+    *("SOPClassUID", "Modality", "PresentationIntentType", "ViewPosition", "ViewCodeSequence"),
+    *("PatientID", "PatientAge", "PatientSex"),
+    *("NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PresentationLUTShape", "Rows", "Columns"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *("ModalityLUTSequence", "RescaleSlope", "RescaleIntercept"),
+    *("VOILUTSequence", "WindowCenter", "WindowWidth", "VOILUTFunction", "PixelData"),
+)
+_TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in _ELEMENTS]
 _LARGEST_HEADER = 1 << 26  # bytes; what may be inflated beside the pixels
 _MOST_PYDICOM_NOTES = 5
 
@@ -62,19 +74,6 @@ class DicomFilm:
     age: float | None
     sex: str
     notes: tuple[str, ...]
-
-
-def is_bare_dicom(content: bytes) -> bool:
-    """Whether the bytes could be a DICOM data set without preamble and "DICM": the first element is a likely one.
-
-    That is one of group 0002, or of the beginning of group 0008, in explicit VR or with a short value. Source: PS3.10 7.1.
-    """
-    group, element = int.from_bytes(content[:2], "little"), int.from_bytes(content[2:4], "little")
-    is_first = (group == 2 and element <= 0x10) or (group == 8 and element <= 0x60)
-    return is_first and (bool(_EXPLICIT_VR.match(content, 4)) or int.from_bytes(content[4:8], "little") <= 256)
-
-
-_EXPLICIT_VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|IS|LO|LT|OB|OW|PN|SH|SL|SQ|SS|ST|TM|UI|UL|UN|US|UT")
 
 
 def read_dicom(content: bytes, max_pixels: int) -> DicomFilm:
@@ -132,12 +131,13 @@ def _parsed(content: bytes, max_pixels: int) -> tuple[Dataset, UID]:
         syntax = meta.get("TransferSyntaxUID")
     if syntax is None:  # nothing declares it, but whether value representations are written out can be seen
         start = content[stream.tell() : stream.tell() + 6]
-        syntax = UID("1.2.840.10008.1.2.1") if _EXPLICIT_VR.match(start, 4) else ImplicitVRLittleEndian
+        syntax = UID("1.2.840.10008.1.2.1") if EXPLICIT_VR.match(start, 4) else ImplicitVRLittleEndian
     if not is_known_syntax(syntax):
         raise BadImage(f"is stored in the transfer syntax {UID(syntax).name} ({syntax}), which is not read")
     if syntax == DeflatedExplicitVRLittleEndian:
         stream = io.BytesIO(_inflated(content[stream.tell() :], 2 * max_pixels + _LARGEST_HEADER))
-    film = read_dataset(stream, syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian)
+    is_implicit, is_little_endian = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
+    film = read_dataset(stream, is_implicit, is_little_endian, specific_tags=_TAGS)
     if not film:
         raise cut_off("the file ends in the middle of its DICOM header")
     return film, syntax

@@ -15,6 +15,8 @@ from pydicom.dataset import Dataset
 from plainfilm.core.formats.raster import Samples, damaged
 from plainfilm.errors import BadImage
 
+_LARGEST_NUMBER = 1e12  # no slope, intercept or window is beyond it, nor so near to 0; 65536 steps of it stay finite
+
 
 @dataclass(frozen=True)
 class _Lut:
@@ -29,7 +31,9 @@ class _Lut:
 
     def __call__(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """Inputs below the first entry give the first, above the last the last."""
-        return self.entries[(np.rint(values).astype(np.int64) - self.first).clip(0, len(self.entries) - 1)]
+        places: NDArray[np.int64] = np.rint(values).astype(np.int64) - self.first
+        outputs: NDArray[np.int64] = self.entries[places.clip(0, len(self.entries) - 1)]
+        return outputs
 
 
 def grey_table(
@@ -37,8 +41,8 @@ def grey_table(
 ) -> tuple[Samples, tuple[str, ...]]:
     """((2**bits_stored,) grey level of each stored value taken as an unsigned pattern, notes).
 
-    Grey levels are uint8 where 8 bits or fewer are stored and no table maps them to more, else uint16; over their full scale,
-    black is 0 whatever the photometric interpretation, and so is padding.
+    Grey levels are uint8 where 8 bits or fewer are stored and no table maps them to more, else uint16; they span the
+    full scale, and 0 is black whatever the photometric interpretation. Padding is black.
     Raises BadImage for a transform that the standard does not know or that would leave nothing to see.
     Source: DICOM PS3.3 C.7.6.3.1.2, C.7.5.1.1.2, C.11.1, C.11.2; PS3.4 N.2.
     """
@@ -46,6 +50,7 @@ def grey_table(
     if is_signed:
         stored[len(stored) // 2 :] -= len(stored)
     modality_lut = _lut(film, "ModalityLUTSequence", is_signed, is_little_endian)
+    values: NDArray[Any]
     if modality_lut:
         values, low, high = modality_lut(stored), 0.0, float((1 << modality_lut.bit_depth) - 1)
     else:
@@ -59,7 +64,7 @@ def grey_table(
     if film.PhotometricInterpretation == "MONOCHROME1":
         shares = 1 - shares
     luts = [lut for lut in (modality_lut, voi_lut) if lut]
-    full = 255 if max(bits_stored, *(lut.bit_depth for lut in luts), 0) <= 8 else 65535
+    full = 255 if max([bits_stored, *(lut.bit_depth for lut in luts)]) <= 8 else 65535
     table = np.rint(shares * full).astype(np.uint8 if full == 255 else np.uint16)
     table[_is_padding(stored, film, is_signed)] = 0
     return table, notes
@@ -105,7 +110,9 @@ def _is_padding(stored: NDArray[np.int64], film: Dataset, is_signed: bool) -> ND
         return np.zeros(len(stored), dtype=bool)
     one = int(film.PixelPaddingValue)
     other = int(film.PixelPaddingRangeLimit) if film.get("PixelPaddingRangeLimit") is not None else one
-    first, last = sorted(value - 65536 if is_signed and value > 32767 else value for value in (one, other))
+    # Its sign is a matter of the value representation, which writers get wrong; its 16 bits are not.
+    limits = [value % 65536 for value in (one, other)]
+    first, last = sorted(value - 65536 if is_signed and value > 32767 else value for value in limits)
     return (stored >= first) & (stored <= last)
 
 
@@ -115,7 +122,7 @@ def _number(film: Dataset, keyword: str, default: float | None = None) -> Any:
     if value is None or value == "" or (not isinstance(value, (str, float, int)) and not len(value)):
         return default
     number = float(value[0] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)
-    if not np.isfinite(number):
+    if number and not 1 / _LARGEST_NUMBER < abs(number) < _LARGEST_NUMBER:
         raise damaged(f"{keyword} is {number}")
     return number
 

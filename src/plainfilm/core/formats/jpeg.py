@@ -19,6 +19,7 @@ _PROCESSES = {
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical"),
     **dict.fromkeys((0xC9, 0xCA, 0xCB), "arithmetic"),
 }
+_NO_FILL = re.compile(rb"[^\xff]")
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # a marker that is no stuffed byte, no restart and no fill byte
 _AFTER_JPEG_LS_SCAN = re.compile(rb"\xff[\x80-\xfe]")  # there one bit is stuffed, not a byte (ITU-T T.87 A.1)
 _MOST_SEGMENTS = 100_000
@@ -51,13 +52,14 @@ def read_jpeg(content: bytes, max_pixels: int) -> Raster:
     segments = jpeg_segments(content)
     frame = jpeg_frame(segments)
     check_size(frame.width, frame.height, max_pixels)
-    exif = next((body for marker, body in segments if marker == APP1 and body[:6] == b"Exif\x00\x00"), b"")
+    blocks = (bytes(body) for marker, body in segments if marker == APP1)
+    exif = next((block[6:] for block in blocks if block.startswith(b"Exif\x00\x00")), b"")
     return Raster(
         samples=decoded_jpeg(content, segments, frame),
         alpha=None,
         bit_depth=8,
         colour="grey" if frame.components == 1 else "rgb",
-        orientation=orientation_of(bytes(exif[6:])),
+        orientation=orientation_of(exif),
     )
 
 
@@ -80,8 +82,9 @@ def jpeg_segments(content: bytes, is_jpeg_ls: bool = False) -> list[tuple[int, m
             if not scans:
                 raise damaged("the JPEG holds no picture")
             return segments
-        if marker == 0xFF:  # a fill byte
-            at += 1
+        if marker == 0xFF:  # fill bytes, of which the last one belongs to the marker
+            after_fill = _NO_FILL.search(content, at)
+            at = after_fill.start() - 1 if after_fill else len(content)
             continue
         length = int.from_bytes(view[at + 2 : at + 4])
         end = at + 2 + length
@@ -145,9 +148,9 @@ def _decoded(content: bytes, frame: Frame) -> Samples:
 
 
 def _is_stored_grey(content: bytes, segments: Segments, frame: Frame, pixels: Samples) -> bool:
-    """Whether a picture that ends in the grey of libjpeg's filling was stored so, rather than filled where its data ran out.
+    """Whether a picture that ends in the grey of libjpeg's filling was stored so, and is not filled.
 
-    If it was stored, the last three bytes hold nothing but that grey, and leaving them out changes no pixel of another one.
+    If it was stored, the last three bytes hold nothing but that grey; without them, no pixel of another grey changes.
     """
     last_scan = bytes([body for marker, body in segments if marker == SCAN_DATA][-1])
     end = content.rfind(last_scan) + len(last_scan)

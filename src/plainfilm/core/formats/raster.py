@@ -56,9 +56,7 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise BadImage(f"declares a size of {width} x {height} pixels; expected at least 1 x 1")
     if width * height > max_pixels:
-        raise BadImage(
-            f"declares {width:,} x {height:,} pixels; at most {max_pixels:,} are read. Make it smaller first"
-        )
+        raise BadImage(f"declares {width} x {height} pixels; at most {max_pixels:,} are read, make it smaller first")
 
 
 def decoded_by_opencv(content: bytes, flags: int, width: int, height: int) -> Samples:
@@ -104,7 +102,7 @@ def unpacked(rows: NDArray[np.uint8], count: int, bits: int) -> Samples:
         return rows[:, :count]
     if bits == 16:
         return np.ascontiguousarray(rows[:, : 2 * count]).view(">u2").astype(np.uint16)
-    weights = (1 << np.arange(bits - 1, -1, -1)).astype(dtype)
+    weights: Samples = (1 << np.arange(bits - 1, -1, -1)).astype(dtype)
     samples = np.empty((len(rows), count), dtype)
     for top in range(0, len(rows), _ROWS_AT_A_TIME):
         each_bit = np.unpackbits(rows[top : top + _ROWS_AT_A_TIME], axis=1, count=count * bits)

@@ -3,9 +3,10 @@
 import re
 
 from plainfilm.core.formats import bmp, png
-from plainfilm.core.formats.dicom import is_bare_dicom
 from plainfilm.errors import BadImage
 
+# What stands after the tag of an element where value representations are written out. Source: PS3.5 6.2.
+EXPLICIT_VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|IS|LO|LT|OB|OW|PN|SH|SL|SQ|SS|ST|TM|UI|UL|UN|US|UT")
 _EXPECTED = "expected PNG, JPEG, TIFF, BMP, WebP or DICOM"
 
 # What people have beside their films, so that the message can name it: (offset, the bytes there, what it is).
@@ -56,7 +57,7 @@ def format_of(content: bytes) -> str:
     for offset, magic, name in _OTHERS:
         if content.startswith(magic, offset):
             raise BadImage(f"is {name}; {_EXPECTED}")
-    if is_bare_dicom(content):
+    if _is_bare_dicom(content):
         return "dicom"
     beginning = content[:512]
     if not beginning.strip(b"\x00"):
@@ -65,3 +66,13 @@ def format_of(content: bytes) -> str:
         kind = "HTML or XML" if beginning.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") else "text"
         raise BadImage(f"is {kind}, not a picture; {_EXPECTED}")
     raise BadImage(f"is of no known format (it begins with {content[:8].hex(' ')}); {_EXPECTED}")
+
+
+def _is_bare_dicom(content: bytes) -> bool:
+    """Whether the bytes could be a DICOM data set without preamble and "DICM": the first element is a likely one.
+
+    That is one of group 0002, or an early one of group 0008, in explicit VR or with a short value. Source: PS3.10 7.1.
+    """
+    group, element = int.from_bytes(content[:2], "little"), int.from_bytes(content[2:4], "little")
+    is_first = (group == 2 and element <= 0x10) or (group == 8 and element <= 0x60)
+    return is_first and (bool(EXPLICIT_VR.match(content, 4)) or int.from_bytes(content[4:8], "little") <= 256)

@@ -38,19 +38,15 @@ _TILE_COUNTS, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _JPEG_TABLES = 325, 338, 339, 347
 _TAGS = frozenset((*range(254, 260), 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, *range(322, 326), 338, 339, 347))
 
 _NONE, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 7, 8, 32946, 32773
-_OTHER_COMPRESSIONS = {2: "CCITT fax", 3: "CCITT fax", 4: "CCITT fax", 6: "old JPEG", 34712: "JPEG 2000", 34925: "LZMA"}
+_OTHER_COMPRESSIONS = {2: "CCITT", 3: "CCITT", 4: "CCITT", 6: "old JPEG", 34712: "JPEG 2000", 34925: "LZMA"}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
-_JPEG_COLOURS = {
-    (1, _WHITE_IS_ZERO): b"",
-    (1, _BLACK_IS_ZERO): b"",
-    (3, _RGB): b"\x00",
-    (3, _YCBCR): b"\x01",
-}  # as Adobe says
+# (samples, colours) that may be compressed as JPEG: the number of their transform in Adobe's marker; grey needs none.
+_JPEG_COLOURS = {(1, _WHITE_IS_ZERO): b"", (1, _BLACK_IS_ZERO): b"", (3, _RGB): b"\x00", (3, _YCBCR): b"\x01"}
 _OTHER_COLOURS = {4: "a mask", 5: "in print colours (CMYK)", 8: "in CIE Lab colours", 32803: "a raw sensor picture"}
 _NOT_WHOLE_NUMBERS = {2: "signed numbers", 3: "floating-point numbers", 5: "complex numbers", 6: "complex numbers"}
 _ASSOCIATED_ALPHA, _ALPHA = 1, 2
 _INTEGER_TYPES = {1: "u1", 3: "u2", 4: "u4", 7: "u1"}  # BYTE, SHORT, LONG, UNDEFINED
-_MOST_PAGES = 1000
+_MOST_PAGES, _MOST_FIELDS = 100, 512
 _MOST_EXTRA_SAMPLES = 4
 _REDUCED_OR_MASK = 0b101
 _LARGEST_SMALL_TILE = 1 << 22  # pixels; a small picture may lie in one large tile
@@ -98,7 +94,8 @@ def read_tiff(content: bytes, max_pixels: int) -> Raster:
     page = _page(_full_size_directory(content, order), max_pixels, len(content))
     stored = _stored_samples(content, page, order)
     colours = 3 if page.colour == _RGB else 1
-    alpha, notes = None, ()
+    alpha: Samples | None = None
+    notes: tuple[str, ...] = ()
     if page.samples > colours:
         further = at_full_scale(stored[:, :, colours], page.bits)
         alpha = further if page.extra == _ALPHA else None
@@ -144,9 +141,11 @@ def _full_size_directory(content: bytes, order: str) -> _Directory:
     while at:
         if int(at) in directories or len(directories) == _MOST_PAGES:
             raise damaged(f"the pages of the TIFF go round in circles, or are more than {_MOST_PAGES}")
-        (entries,) = _numbers(content, order + "u2", 1, int(at))
-        directories[int(at)] = _directory(content, order, int(at) + 2, int(entries))
-        (at,) = _numbers(content, order + "u4", 1, int(at) + 2 + 12 * int(entries))
+        (fields,) = _numbers(content, order + "u2", 1, int(at))
+        if fields > _MOST_FIELDS:
+            raise damaged(f"a page of {fields} fields")
+        directories[int(at)] = _directory(content, order, int(at) + 2, int(fields))
+        (at,) = _numbers(content, order + "u4", 1, int(at) + 2 + 12 * int(fields))
     full_size = [
         directory
         for directory in directories.values()
@@ -197,9 +196,7 @@ def _page(directory: _Directory, max_pixels: int, file_bytes: int) -> _Page:
     is_planar = _one(directory, _PLANAR, 1) == 2 and samples > 1
     if compression == _JPEG:
         if bits != 8 or is_planar or (samples, colour) not in _JPEG_COLOURS:
-            raise BadImage(
-                f"is a TIFF with JPEG compression of {samples} samples in colours ({colour}); save it as PNG"
-            )
+            raise BadImage(f"is a TIFF with JPEG compression of {samples} samples ({colour}), not read; save it as PNG")
     elif colour == _YCBCR:
         raise BadImage("is a TIFF in YCbCr colours without JPEG compression, which is not read; save it as PNG")
     predictor = _one(directory, _PREDICTOR, 1) if compression in (_LZW, _DEFLATE, _OLD_DEFLATE) else 1
@@ -314,9 +311,9 @@ def _decompressed(coded: bytes, compression: int, rows: int, row_bytes: int) -> 
 def _unlzw(coded: bytes, rows: int, row_bytes: int) -> bytes:
     """Exactly rows * row_bytes bytes, decompressed by libtiff.
 
-    OpenCV asks libtiff for 8-bit strips in a way that leaves black what cannot be decompressed, and for 16-bit strips in
-    a way that fails. So the bytes are asked for as 16-bit numbers; only where they do not fill whole rows of such, the
-    last few come the other way.
+    OpenCV asks libtiff for 8-bit strips in a way that leaves black what cannot be decompressed, and for 16-bit strips
+    in a way that fails. So the bytes are asked for as 16-bit numbers; only where they do not fill whole rows of such,
+    the last few come the other way.
     """
     size = rows * row_bytes
     height = -(-size // _WIDEST_ROW_OF_WORDS)

@@ -8,6 +8,8 @@ from plainfilm.core.formats.exif import orientation_of
 from plainfilm.core.formats.raster import Raster, check_size, cut_off, damaged, decoded_by_opencv, silent_opencv
 from plainfilm.errors import BadImage
 
+_MOST_CHUNKS = 10_000
+
 
 def read_webp(content: bytes, max_pixels: int) -> Raster:
     """Decode a WebP. Raises BadImage where it is cut off, damaged, animated or larger than max_pixels."""
@@ -32,7 +34,9 @@ def _declared(content: bytes) -> tuple[int, int, int]:
         raise cut_off(f"the WebP declares {end:,} bytes and has {len(content):,}")
     canvas, frames, orientation = None, [], 1
     at = 12
-    while at + 8 <= end:
+    for _ in range(_MOST_CHUNKS):
+        if at + 8 > end:
+            break
         kind, length = content[at : at + 4], int.from_bytes(content[at + 4 : at + 8], "little")
         if at + 8 + length > end:
             raise cut_off(f"the chunk {kind!r} at byte {at:,} goes beyond the end of the WebP")

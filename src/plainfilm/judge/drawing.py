@@ -1,0 +1,105 @@
+"""How figures look: the style, the colours of the classes, the fit of long names, and the files that come out.
+
+A figure is a Figure of its own, without pyplot and its global state. A class has one colour and one line in all
+figures, from a palette that the colour-blind tell apart (Okabe & Ito 2008); where colours run out, the line changes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+Dashes = Literal["-", "--", ":", "-."]
+INK, SOFT, FAINT = "#1a212b", "#5a6472", "#e3e6eb"
+BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
+_PALETTE = (BLUE, VERMILION, GREEN, PURPLE, "#56b4e9", "#e69f00", "#6b4c9a")
+_DASHES: tuple[Dashes, ...] = ("-", "--", ":", "-.")
+_STYLE: Any = {
+    "font.family": "sans-serif", "font.size": 9, "text.color": INK, "text.parse_math": False,
+    "axes.edgecolor": SOFT, "axes.labelcolor": INK, "axes.titlesize": 9.5, "axes.titlelocation": "left",
+    "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "axes.axisbelow": True,
+    "grid.color": FAINT, "grid.linewidth": 0.8, "xtick.color": SOFT, "ytick.color": SOFT,
+    "lines.linewidth": 1.7, "legend.frameon": False, "figure.facecolor": "white",
+    "figure.constrained_layout.use": True, "svg.hashsalt": "plainfilm", "svg.fonttype": "path",
+}  # fmt: skip
+_PNG_DPI = 200  # twice a screen's
+_WIDE_INCHES = 5.8  # from here on, half a page makes the letters too small
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One figure.
+
+    svg: for the page. png: the same, for slides and papers.
+    alt: what it shows, in words.
+    is_wide: it needs a row of the page for itself.
+    """
+
+    svg: bytes
+    png: bytes
+    alt: str
+    is_wide: bool
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a class is drawn in every figure."""
+
+    colour: str
+    dashes: Dashes
+
+
+def class_looks(classes: Sequence[str]) -> dict[str, Look]:
+    """A colour and a line for every class; below 29 classes no two have both in common."""
+    colours = len(_PALETTE)
+    return {name: Look(_PALETTE[i % colours], _DASHES[i // colours % len(_DASHES)]) for i, name in enumerate(classes)}
+
+
+def picture(draw: Callable[[], tuple[Figure, str] | None]) -> Picture | None:
+    """What `draw` draws and says, in our style; matplotlib is left as it was. None where there is nothing to draw."""
+    with mpl.rc_context(_STYLE), _foreign_scripts_as_boxes():
+        drawn = draw()
+        if drawn is None:
+            return None
+        figure, alt = drawn
+        figure.draw_without_rendering()
+        figure.set_layout_engine("none")  # what was laid out for the one format serves the other
+        svg, png = io.BytesIO(), io.BytesIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None})
+        figure.savefig(png, format="png", dpi=_PNG_DPI)
+    return Picture(svg.getvalue(), png.getvalue(), alt, figure.get_figwidth() > _WIDE_INCHES)
+
+
+def shortened(name: str, length: int) -> str:
+    """The name, its middle left out where it is longer than `length`: both its ends tell it from others."""
+    if len(name) <= length:
+        return name
+    head = (length - 1) * 2 // 3
+    return f"{name[:head]}…{name[head + 1 - length :]}"
+
+
+def wrapped(name: str, width: int) -> str:
+    """The name on one line or two, broken after a blank, dash, slash or underscore, and shortened to fit."""
+    if len(name) <= width:
+        return name
+    breaks = [match.end() for match in re.finditer(r"[\s_/-]+", name) if len(name[: match.end()].rstrip()) <= width]
+    if not breaks:
+        return shortened(name, width)
+    return f"{name[: breaks[-1]].rstrip()}\n{shortened(name[breaks[-1] :], width)}"
+
+
+@contextmanager
+def _foreign_scripts_as_boxes() -> Iterator[None]:
+    """Class names in a script that matplotlib's font lacks are drawn as boxes; the page's tables spell them."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        warnings.filterwarnings("ignore", message="Matplotlib currently does not support .* natively")
+        yield
