@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from plainfilm.core.config import TrainConfig
-from plainfilm.core.files import write_json
+from plainfilm.core.files import provenance, write_json
 from plainfilm.core.image import is_film_name
 from plainfilm.core.manifest import SPLITS, Manifest
 from plainfilm.core.predictions import Predictions
@@ -106,6 +106,7 @@ def evaluate_run(
         run.record_test_reading("evaluate")
     predictions = predict_manifest(run, manifest, splits, out, column=run.config.split)
     metrics = evaluate_predictions(predictions)
+    metrics["made"] = provenance(run.config.seed, manifest=manifest.fingerprint)
     predictions.write(run / "predictions.csv")
     write_json(run / "metrics.json", metrics)
     return Evaluation(run, metrics, write_report(run, manifest, predictions, metrics))

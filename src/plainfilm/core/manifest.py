@@ -134,7 +134,7 @@ class Manifest:
     def fingerprint(self) -> str:
         """64 hex digits over what shapes a result: ids, labels, groups, splits, pixels. Where the films lie is left out."""
         columns = ["image_id", "label", "group", "sha256", "status", *self.split_columns]
-        lines = self.films[columns].astype(str).agg("\x1f".join, axis=1) if len(self.films) else pd.Series(dtype=str)
+        lines = map("\x1f".join, zip(*(self.films[name] for name in columns), strict=True))
         text = "\n".join(["\x1f".join(self.classes), *sorted(lines)])
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -264,9 +264,8 @@ def _breaches(films: pd.DataFrame, classes: tuple[str, ...]) -> list[Problem]:
 
     def report(rows: pd.DataFrame, what: str) -> None:
         if len(rows):
-            found.append(
-                Problem("contract", f"{len(rows)} rows {what}: {shown([str(name) for name in rows['image_id']])}")
-            )
+            names = shown([str(name) for name in rows["image_id"]])
+            found.append(Problem("contract", f"rows that {what}: {names} ({len(rows)} in all)"))
 
     if len(films) == 0:
         found.append(Problem("contract", "has no rows"))
@@ -300,7 +299,7 @@ def _leaks(ok: pd.DataFrame, column: str) -> list[Problem]:
             examples = []
             for name, where in torn.iloc[:2].items():
                 examples.append(f"{str(name)[:12]} in {where}: {shown(list(known.loc[known[key] == name, 'image_id']))}")
-            found.append(Problem("leak", f"{len(torn)} {what} are in more than one {column} ({'; '.join(examples)})"))
+            found.append(Problem("leak", f"{len(torn)} {what if len(torn) > 1 else what[:-1]} in more than one {column} ({'; '.join(examples)})"))
     return found
 
 

@@ -114,7 +114,8 @@ class Predictions:
             (table[scored & ~self.has_score], "are ok and have no finite logits"),
         ):
             if len(rows):
-                problems.append(f"{len(rows)} rows {what}: {shown([str(name) for name in rows['image_id']])}")
+                names = shown([str(name) for name in rows["image_id"]])
+                problems.append(f"rows that {what}: {names} ({len(rows)} in all)")
         if problems:
             raise BadPredictions("; ".join(problems), path)
 

@@ -185,24 +185,15 @@ def _one(directory: _Directory, tag: int, default: int) -> int:
 
 def _page(directory: _Directory, max_pixels: int, file_bytes: int) -> _Page:
     """Check a directory field by field."""
-    width, height = _one(directory, _WIDTH, 0), _one(directory, _HEIGHT, 0)
-    check_size(width, height, max_pixels)
+    width, height, bits = _one(directory, _WIDTH, 0), _one(directory, _HEIGHT, 0), _one(directory, _BITS, 1)
     samples, compression, colour = (_one(directory, tag, 1) for tag in (_SAMPLES, _COMPRESSION, _PHOTOMETRIC))
-    bits = _one(directory, _BITS, 1)
+    check_size(width, height, max_pixels)
     _check_samples(directory, bits, samples, colour)
-    if compression not in (_NONE, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACKBITS):
-        name = _OTHER_COMPRESSIONS.get(compression, "unknown")
-        raise BadImage(f"is a TIFF with {name} compression ({compression}), which is not read; save it as PNG")
     is_planar = _one(directory, _PLANAR, 1) == 2 and samples > 1
-    if compression == _JPEG:
-        if bits != 8 or is_planar or (samples, colour) not in _JPEG_COLOURS:
-            raise BadImage(f"is a TIFF with JPEG compression of {samples} samples ({colour}), not read; save it as PNG")
-    elif colour == _YCBCR:
-        raise BadImage("is a TIFF in YCbCr colours without JPEG compression, which is not read; save it as PNG")
+    _check_compression(compression, bits, samples, colour, is_planar)
     predictor = _one(directory, _PREDICTOR, 1) if compression in (_LZW, _DEFLATE, _OLD_DEFLATE) else 1
     if predictor not in (1, 2) or (predictor == 2 and bits not in (8, 16)):
         raise BadImage(f"is a TIFF with predictor {predictor} for {bits} bits, which is not read; save it as PNG")
-
     is_tiled = _TILE_OFFSETS in directory
     block_width, block_height = width, min(_one(directory, _ROWS_PER_STRIP, height), height)
     if is_tiled:
@@ -210,26 +201,41 @@ def _page(directory: _Directory, max_pixels: int, file_bytes: int) -> _Page:
     if block_width < 1 or block_height < 1 or block_width * block_height > max(4 * width * height, _LARGEST_SMALL_TILE):
         raise damaged(f"strips or tiles of {block_width} x {block_height} pixels for {width} x {height}")
     count = -(-width // block_width) * -(-height // block_height) * (samples if is_planar else 1)
-    offsets, lengths = (
-        directory.get(tag, np.empty(0)).astype(np.int64)[:count]
-        for tag in ((_TILE_OFFSETS, _TILE_COUNTS) if is_tiled else (_STRIP_OFFSETS, _STRIP_COUNTS))
-    )
-    if not len(offsets) == len(lengths) == count:
-        raise damaged(f"{count:,} strips or tiles are needed, {min(len(offsets), len(lengths)):,} are listed")
-    if (offsets + lengths).max() > file_bytes:
-        raise cut_off(f"a strip or tile ends at byte {(offsets + lengths).max():,} of {file_bytes:,}")
-    extra = _one(directory, _EXTRA_SAMPLES, 0)
+    extra, orientation = _one(directory, _EXTRA_SAMPLES, 0), _one(directory, _ORIENTATION, 1)
     return _Page(
         *(width, height, bits, samples, colour, compression, predictor == 2, is_planar),
         extra=extra if extra in (_ALPHA, _ASSOCIATED_ALPHA) else 0,
-        orientation=orientation if 1 <= (orientation := _one(directory, _ORIENTATION, 1)) <= 8 else 1,
+        orientation=orientation if 1 <= orientation <= 8 else 1,
         is_tiled=is_tiled,
         block_width=block_width,
         block_height=block_height,
-        blocks=np.stack([offsets, lengths], axis=1),
+        blocks=_blocks(directory, count, is_tiled, file_bytes),
         colour_map=directory.get(_COLOUR_MAP, np.empty(0)),
         jpeg_tables=directory.get(_JPEG_TABLES, np.empty(0, np.uint8)).tobytes(),
     )
+
+
+def _blocks(directory: _Directory, count: int, is_tiled: bool, file_bytes: int) -> NDArray[np.int64]:
+    """(count, 2) where each strip or tile begins and how many bytes it has, all of them inside the file."""
+    tags = (_TILE_OFFSETS, _TILE_COUNTS) if is_tiled else (_STRIP_OFFSETS, _STRIP_COUNTS)
+    offsets, lengths = (directory.get(tag, np.empty(0)).astype(np.int64)[:count] for tag in tags)
+    if not len(offsets) == len(lengths) == count:
+        raise damaged(f"{count:,} strips or tiles are needed, {min(len(offsets), len(lengths)):,} are listed")
+    end = (offsets + lengths).max()
+    if end > file_bytes:
+        raise cut_off(f"a strip or tile ends at byte {end:,} of {file_bytes:,}")
+    return np.stack([offsets, lengths], axis=1)
+
+
+def _check_compression(compression: int, bits: int, samples: int, colour: int, is_planar: bool) -> None:
+    """Raise BadImage for a compression that is not read, or not for such samples."""
+    if compression not in (_NONE, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACKBITS):
+        name = _OTHER_COMPRESSIONS.get(compression, "unknown")
+        raise BadImage(f"is a TIFF with {name} compression ({compression}), which is not read; save it as PNG")
+    if compression == _JPEG and (bits != 8 or is_planar or (samples, colour) not in _JPEG_COLOURS):
+        raise BadImage(f"is a TIFF with JPEG compression of {samples} samples ({colour}), not read; save it as PNG")
+    if compression != _JPEG and colour == _YCBCR:
+        raise BadImage("is a TIFF in YCbCr colours without JPEG compression, which is not read; save it as PNG")
 
 
 def _check_samples(directory: _Directory, bits: int, samples: int, colour: int) -> None:
