@@ -107,12 +107,14 @@ class UsualLoop:
 
 
 def our_rate(manifest: Manifest, steps: int) -> float:
-    """Films a second of plainfilm's own steps at 224 pixels, decoding into the cache left out after the first epoch, as in a run."""
+    """Films a second of plainfilm's own steps at 224 pixels; the one decoding into the cache is not counted."""
     config = TrainConfig(weights="scratch", size=224, progressive=False, batch_size=32)
     with tempfile.TemporaryDirectory() as folder:
         run = Run.create(Path(folder) / "run", config, manifest)
         learner = Learner(run)
-        learner.given(cache_films(manifest, cacheable(manifest, "split"), run.preprocess, learner.device, Silence()), "split")
+        learner.given(
+            cache_films(manifest, cacheable(manifest, "split"), run.preprocess, learner.device, Silence()), "split"
+        )
         pace = Pace(time.monotonic(), 0, learner.sizes, steps, 0)
         training = Training(run, learner, pace, threading.Event(), Silence(), tensorboard=False)
         films, begun = 0, time.monotonic()

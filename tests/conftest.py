@@ -12,8 +12,9 @@ import pytest
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.manifest import COLUMNS, Manifest, typed
 from plainfilm.core.run import Run
-from plainfilm.prepare.ingest import PrepareOptions, SplitPlan, prepare
+from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
+from plainfilm.prepare.split import SplitPlan
 
 TINY = TrainConfig(
     model="cnn-swish", weights="scratch", size=32, epochs=2, batch_size=16, progressive=False, dropout=0.2, device="cpu"

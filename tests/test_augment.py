@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch")
 from plainfilm.learn.augment import augment, mixed_up  # noqa: E402
 
 NONE = TrainConfig(
-    augment_share=1, augment_flip=0, augment_rotation=0, augment_zoom=0, augment_translation=0, augment_brightness=0, augment_contrast=0,
-    augment_gamma=0, augment_noise=0, augment_erasing=0,
+    augment_share=1, augment_flip=0, augment_rotation=0, augment_zoom=0, augment_translation=0, augment_brightness=0,
+    augment_contrast=0, augment_gamma=0, augment_noise=0, augment_erasing=0,
 )  # fmt: skip
 EVERY = {
     "flip": 1.0, "rotation": 30.0, "zoom": 0.3, "translation": 0.2, "brightness": 0.3, "contrast": 0.5, "gamma": 0.5, "noise": 0.2,

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import rows
 
+from conftest import rows
 from plainfilm.core.manifest import COLUMNS, Manifest
 from plainfilm.errors import BadManifest, CannotWrite
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import rows
 
+from conftest import rows
 from plainfilm.core.predictions import Predictions
 from plainfilm.errors import BadPredictions
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import write_png
 
+from conftest import write_png
 from plainfilm.core.image import read_film
 from plainfilm.core.manifest import Manifest
 from plainfilm.errors import BadConfig, BadManifest, BadSource, PlainfilmError
-from plainfilm.prepare.ingest import PrepareOptions, SplitPlan, prepare
+from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.sources import source_of_url
+from plainfilm.prepare.split import SplitPlan
 
 ONE_EACH = PrepareOptions(plan=SplitPlan(test=1, val=1))
 
@@ -142,7 +143,7 @@ def test_a_table_under_somebody_elses_names(tmp_path: Path) -> None:
     assert made.ok["patient_id"].nunique() == len(table) - 3
     assert made.ok.loc[made.ok["patient_id"] == "p1", "split"].nunique() == 1
     table.to_parquet(tmp_path / "films.parquet")
-    with pytest.raises(BadSource, match="no column path .*--columns path=NAME"):
+    with pytest.raises(BadSource, match=r"no column path .*--columns path=NAME"):
         prepare(tmp_path / "films.parquet", tmp_path / "other")
 
 

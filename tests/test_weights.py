@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from conftest import TINY
 
+from conftest import TINY
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.run import Run
 from plainfilm.errors import BadRun, WeightsUnavailable

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import fields
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -43,7 +43,7 @@ app = typer.Typer(
 )
 
 
-class TableFormat(str, Enum):
+class TableFormat(StrEnum):
     """How scores are printed."""
 
     table = "table"
@@ -154,7 +154,8 @@ def demo(
 
 @app.command(
     name="prepare",
-    epilog="Example: plainfilm prepare COVID-19_Radiography_Dataset.zip -o data   or   plainfilm prepare films.csv -o data --columns label=finding",
+    epilog="Example: plainfilm prepare COVID-19_Radiography_Dataset.zip -o data, or: plainfilm prepare films.csv "
+    "-o data --columns label=finding",
 )
 def prepare_command(
     source: Annotated[
@@ -191,7 +192,8 @@ def prepare_command(
     parquet: Annotated[bool, typer.Option("--parquet", help="Write manifest.parquet instead of manifest.csv.")] = False,
 ) -> None:
     """Make a manifest: find the films, read each once, group patients and identical pictures, split without leaks."""
-    from plainfilm.prepare.ingest import PrepareOptions, SplitPlan, prepare
+    from plainfilm.prepare.ingest import PrepareOptions, prepare
+    from plainfilm.prepare.split import SplitPlan
 
     options = PrepareOptions(
         columns=_pairs(columns, "--columns"),
@@ -363,7 +365,8 @@ def _print_manifest(manifest: Manifest) -> None:
     failed = manifest.films[manifest.films["status"] == "error"]
     if len(failed):
         print(
-            f"{len(failed)} films cannot be read; they keep their rows. The first: {failed['path'].iloc[0]}: {failed['error'].iloc[0]}"
+            f"{len(failed)} films cannot be read; they keep their rows. "
+            f"The first: {failed['path'].iloc[0]}: {failed['error'].iloc[0]}"
         )
     for problem in manifest.check():
         print(f"{problem.kind.upper()}: {problem.text}")

@@ -298,8 +298,15 @@ def _leaks(ok: pd.DataFrame, column: str) -> list[Problem]:
         if len(torn) and not (found and key != "group"):
             examples = []
             for name, where in torn.iloc[:2].items():
-                examples.append(f"{str(name)[:12]} in {where}: {shown(list(known.loc[known[key] == name, 'image_id']))}")
-            found.append(Problem("leak", f"{len(torn)} {what if len(torn) > 1 else what[:-1]} in more than one {column} ({'; '.join(examples)})"))
+                examples.append(
+                    f"{str(name)[:12]} in {where}: {shown(list(known.loc[known[key] == name, 'image_id']))}"
+                )
+            found.append(
+                Problem(
+                    "leak",
+                    f"{len(torn)} {what if len(torn) > 1 else what[:-1]} in more than one {column} ({'; '.join(examples)})",
+                )
+            )
     return found
 
 

@@ -118,4 +118,3 @@ class Predictions:
                 problems.append(f"rows that {what}: {names} ({len(rows)} in all)")
         if problems:
             raise BadPredictions("; ".join(problems), path)
-

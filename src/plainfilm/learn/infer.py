@@ -108,7 +108,9 @@ def predict_films(run: Run, paths: Sequence[Path], progress: Progress) -> Predic
             chunk = paths[start : start + BATCH]
             films = list(pool.map(lambda path: _fitted(path, run.preprocess), chunk))
             good = [film for film in films if isinstance(film, np.ndarray)]
-            scores: Iterator[NDArray[np.float32]] = iter(_scores(network, np.stack(good), run.preprocess, device) if good else [])
+            scores: Iterator[NDArray[np.float32]] = iter(
+                _scores(network, np.stack(good), run.preprocess, device) if good else []
+            )
             for path, film in zip(chunk, films, strict=True):
                 is_bad = isinstance(film, BadImage)
                 rows.append(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import time
 from typing import Any
 
@@ -90,7 +91,10 @@ class Learner:
 
     @torch.no_grad()
     def validate(self, size: int, places: NDArray[np.int64] | None = None) -> dict[str, float]:
-        """Loss and scores on the validation films, or on those at `places`, seen at `size` pixels."""
+        """Loss and scores on the validation films, or on those at `places`, seen at `size` pixels.
+
+        All NaN where a logit is not finite.
+        """
         places = self.val_places if places is None else places
         network = self.best_guess.eval()
         logits = []
@@ -98,8 +102,11 @@ class Learner:
             films = resized(self.cache.batch(places[start : start + BATCH]).float() / 255, size)
             with self.fabric.autocast():
                 logits.append(network(network_input(films, self.preprocess)).float().cpu())
-        found = measure(softmax(torch.cat(logits).double().numpy()), self.labels[places], self.classes)
         names = ("accuracy", "balanced_accuracy", "macro_auroc", "macro_f1")
+        logit = torch.cat(logits).double().numpy()
+        if not np.isfinite(logit).all():
+            return dict.fromkeys(["val_loss", *(f"val_{name}" for name in names)], math.nan)
+        found = measure(softmax(logit), self.labels[places], self.classes)
         return {"val_loss": found["log_loss"], **{f"val_{name}": found[name] for name in names}}
 
     def time_step(self, size: int) -> float:

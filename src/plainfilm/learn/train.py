@@ -92,8 +92,10 @@ class Training:
         earlier = state.seconds
         films_to_go = max(1, state.plan.last_step - state.step) * self.config.batch_size
         with self.progress.task("Training", films_to_go) as task:
-            while state.step < state.plan.last_step and not self._is_enough():
+            while (state.step < state.plan.last_step or state.batch) and not self._is_enough():
                 for films in self.rest_of_epoch():
+                    if state.step >= state.plan.last_step:
+                        break
                     self.take_step(films)
                     state.seconds = earlier + time.monotonic() - begun
                     task.advance(len(films), self._note())
@@ -105,8 +107,6 @@ class Training:
                     if time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
                         self._save()
                         last_saved = time.monotonic()
-                    if state.step >= state.plan.last_step:
-                        break
                 self._end_epoch()
                 self._replan()
         self._finish()
@@ -128,12 +128,7 @@ class Training:
         begun = time.monotonic()
         is_frozen = state.epoch < config.frozen_epochs
         loss, right = self.learner.take_step(films, size=size, step=state.step, rate=rate, is_frozen=is_frozen)
-        if not math.isfinite(loss):
-            raise BadRun(
-                f"the loss became {loss} in epoch {state.epoch + 1}, step {state.step}: lower --learning-rate"
-                + ("" if config.clip_norm else " or set --clip-norm 1"),
-                self.run.directory,
-            )
+        self._refuse_divergence(loss)
         state.loss_sum += loss * len(films)
         state.right += right
         state.seen += len(films)
@@ -168,6 +163,7 @@ class Training:
         size = size_at(state.plan.course(state.step), self.learner.sizes)
         begun = time.monotonic()
         scores = self.learner.validate(size)
+        self._refuse_divergence(scores["val_loss"])
         self.pace.took_validation(size, time.monotonic() - begun)
         state.epoch += 1
         state.batch = 0
@@ -192,6 +188,15 @@ class Training:
             for name in ("learning_rate", "train_loss", "train_accuracy", *scores):
                 self.board.add_scalar(name, epoch[name], state.epoch)
         self.progress.say(_line(epoch, config.monitor))
+
+    def _refuse_divergence(self, loss: float) -> None:
+        if not math.isfinite(loss):
+            state = self.state
+            raise BadRun(
+                f"the loss became {loss} in epoch {state.epoch + 1}, at step {state.step}: lower --learning-rate"
+                + ("" if self.config.clip_norm else " or set --clip-norm 1"),
+                self.run.directory,
+            )
 
     def _is_gain(self, scores: dict[str, float]) -> bool:
         """Whether these are the best scores at the full size so far; patience and plateau count where they are not."""
@@ -261,10 +266,10 @@ def _opened(manifest: Manifest, directory: Path, config: TrainConfig, resume: bo
     if resume and Run.is_run(directory):
         return _reopened(manifest, directory, config)
     if config.split not in manifest.split_columns:
-        raise BadManifest(f'has no split column "{config.split}"; it has {", ".join(manifest.split_columns)}', manifest.path)
-    problems = [
-        problem for problem in manifest.check([config.split]) if not (allow_leaks and problem.kind == "leak")
-    ]
+        raise BadManifest(
+            f'has no split column "{config.split}"; it has {", ".join(manifest.split_columns)}', manifest.path
+        )
+    problems = [problem for problem in manifest.check([config.split]) if not (allow_leaks and problem.kind == "leak")]
     if problems:
         leaks = any(problem.kind == "leak" for problem in problems)
         hint = ". To train on a leaking split all the same, add --allow-leaks" if leaks else ""
@@ -278,7 +283,9 @@ def _opened(manifest: Manifest, directory: Path, config: TrainConfig, resume: bo
 def _reopened(manifest: Manifest, directory: Path, config: TrainConfig) -> Run:
     run = Run.open(directory)
     if run.fingerprint != manifest.fingerprint:
-        raise BadRun(f"was begun on another manifest ({run.manifest_path}): its films, labels or splits differ", directory)
+        raise BadRun(
+            f"was begun on another manifest ({run.manifest_path}): its films, labels or splits differ", directory
+        )
     if run.config != config:
         before = asdict(run.config)
         differ = ", ".join(name for name, value in asdict(config).items() if before[name] != value)
@@ -289,9 +296,8 @@ def _reopened(manifest: Manifest, directory: Path, config: TrainConfig) -> Run:
 def _line(epoch: dict[str, Any], monitor: str) -> str:
     shown = dict.fromkeys(["accuracy", "macro_auroc", monitor])
     scores = ", ".join(f"{name.replace('_', ' ')} {epoch[f'val_{name}']:.4f}" for name in shown)
-    return (
-        f"epoch {epoch['epoch']:>3}  {epoch['size']} px  loss {epoch['train_loss']:.4f}  validation: {scores}"
-        + ("  (best)" if epoch["is_best"] else "")
+    return f"epoch {epoch['epoch']:>3}  {epoch['size']} px  loss {epoch['train_loss']:.4f}  validation: {scores}" + (
+        "  (best)" if epoch["is_best"] else ""
     )
 
 

@@ -10,16 +10,15 @@ from pathlib import Path
 import pandas as pd
 
 from plainfilm.core.files import cannot_write, make_directory, provenance, write_text
-from plainfilm.core.manifest import COLUMNS, SPLITS, Manifest, read_table, shown, typed
+from plainfilm.core.manifest import COLUMNS, SPLITS, Manifest, shown, typed
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.errors import BadManifest, BadSource
 from plainfilm.prepare.card import dataset_card
 from plainfilm.prepare.group import group_films
+from plainfilm.prepare.join import join_metadata
 from plainfilm.prepare.scan import scan_films
-from plainfilm.prepare.sources import TABLE_COLUMNS, Listing, list_source, renamed
+from plainfilm.prepare.sources import Listing, list_source
 from plainfilm.prepare.split import SplitPlan, fill_validation, split_by_group
-
-_JOINED_COLUMNS = ("label", "source", "patient_id", "view", "age", "sex", "mask_path", "split")
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def prepare(
     source, directory = Path(source).resolve(), Path(directory)
     _refuse_taken(directory)
     listing = list_source(source, directory, {} if options.metadata else options.columns, out)
-    films, notes = _joined(listing, options)
+    films, notes = join_metadata(listing, options.metadata, options.columns)
     films = _chosen(films, options, source)
     classes = _classes(films, options, source)
     films = scan_films(films, options.patient_key or secrets.token_bytes(32), out)
@@ -68,12 +67,13 @@ def prepare(
     columns, split_note = _split(films, listing, classes, options)
     for name, places in columns.items():
         films[name] = places
+    notes = [*listing.notes, *notes, *more_notes, *_oddities(films), split_note]
     films["path"] = _relative(films["path"], listing.root)
     films["mask_path"] = _relative(films["mask_path"], listing.root)
     films = typed(films[[*COLUMNS, *(name for name in columns if name != "split")]].reset_index(drop=True))
     info = {
         "layout": listing.layout,
-        "notes": [*listing.notes, *notes, *more_notes, *_oddities(films), split_note],
+        "notes": notes,
         "provenance": provenance(options.plan.seed, source=str(source.resolve())),
     }
     make_directory(directory)
@@ -94,93 +94,6 @@ def _refuse_taken(directory: Path) -> None:
             return
     except OSError as cause:
         raise cannot_write(directory, cause) from cause
-
-
-def _joined(listing: Listing, options: PrepareOptions) -> tuple[pd.DataFrame, list[str]]:
-    """The listed films with what the metadata table knows of them; what the layout says comes first."""
-    if options.metadata is None:
-        return listing.rows, []
-    path = options.metadata
-    table = renamed(read_table(path, BadSource), options.columns, path)
-    keys = [name for name in ("path", "image_id") if name in table]
-    if not keys:
-        raise BadSource(
-            f"has neither a column path nor image_id (it has {shown(list(table.columns))}): name one by --columns path=NAME",
-            path,
-        )
-    place = _matched(listing, table, keys[0], path)
-    films = listing.rows.copy()
-    contradictions = []
-    for name in (column for column in _JOINED_COLUMNS if column in table):
-        values = table[name].to_numpy(dtype=object)
-        theirs = pd.Series([values[row] if row >= 0 else "" for row in place], index=films.index, dtype=object)
-        if name == "mask_path":
-            theirs = theirs.map(lambda mask: str((path.parent / mask).resolve()) if mask else "")
-        if name == "label":
-            differ = (films[name] != "") & (theirs != "") & (films[name] != theirs)
-            contradictions = [Path(film).name for film in films.loc[differ, "path"]]
-        films[name] = films[name].where((films[name] != "") & (theirs == ""), theirs.where(theirs != "", films[name]))
-    if contradictions:
-        raise BadSource(
-            f"gives {len(contradictions)} films another label than their folder ({shown(contradictions)}): correct one of the two",
-            path,
-        )
-    unmatched, unused = int((place < 0).sum()), len(table) - len(set(place[place >= 0]))
-    notes = [f"{path.name}: {len(films) - unmatched} films joined"]
-    if unmatched:
-        notes.append(
-            f"{path.name}: {unmatched} films stand in no row ({shown([Path(films['path'].iloc[i]).name for i in (place < 0).nonzero()[0]])})"
-        )
-    if unused:
-        notes.append(f"{path.name}: {unused} rows have no film here")
-    if unmatched == len(films):
-        example = (
-            f"{table[keys[0]].iloc[0]!r} against {Path(films['path'].iloc[0]).name!r}"
-            if len(table)
-            else "it has no rows"
-        )
-        raise BadSource(
-            f"matches none of the films ({example}): its {keys[0]} must give path, file name or image_id", path
-        )
-    return films, notes
-
-
-def _matched(listing: Listing, table: pd.DataFrame, key: str, path: Path):  # type: ignore[no-untyped-def]
-    """The table's row of each film, -1 for none: by whole path where that says it, else by path under the root, name or stem."""
-    import numpy as np
-
-    paths = [Path(film) for film in listing.rows["path"]]
-    values = list(table[key])
-    ways = [
-        ([str((path.parent / value).resolve()) for value in values], [str(film.resolve()) for film in paths]),
-        (values, [film.relative_to(listing.root).as_posix() for film in paths]),
-        ([Path(value).name.lower() for value in values], [film.name.lower() for film in paths]),
-        ([value.lower() for value in values], [film.stem.lower() for film in paths]),
-    ]
-    best = np.full(len(paths), -1)
-    for theirs, ours in ways:
-        rows: dict[str, int] = {}
-        ambiguous = set()
-        for row, name in enumerate(theirs):
-            if name in rows:
-                ambiguous.add(name)
-            rows[name] = row
-        place = np.array([rows.get(name, -1) for name in ours])
-        if (place >= 0).sum() > (best >= 0).sum():
-            torn = sorted(ambiguous & set(ours))
-            shared = (
-                sorted({name for name in ours if ours.count(name) > 1 and name in rows})
-                if len(set(ours)) < len(ours)
-                else []
-            )
-            if torn or shared:
-                raise BadSource(
-                    f"cannot be joined: {shown(torn or shared)} names more than one {'row' if torn else 'film'}; give paths in the "
-                    f"column path, relative to {path.parent}",
-                    path,
-                )
-            best = place
-    return best
 
 
 def _chosen(films: pd.DataFrame, options: PrepareOptions, source: Path) -> pd.DataFrame:
@@ -209,8 +122,8 @@ def _classes(films: pd.DataFrame, options: PrepareOptions, source: Path) -> tupl
     alike = [names for names in by_lower.values() if len(names) > 1]
     if alike:
         raise BadSource(
-            f"has the classes {' and '.join(repr(name) for name in alike[0])}, which differ in case or spelling only: make them one by "
-            f'--rename "{alike[0][1]}={alike[0][0]}"',
+            f"has the classes {' and '.join(repr(name) for name in alike[0])}, which differ in case or spelling "
+            f'only: make them one by --rename "{alike[0][1]}={alike[0][0]}"',
             source,
         )
     if len(labels) == 1:
@@ -227,8 +140,8 @@ def _without_guessed_labels(
         patients_a_folder = known.groupby("label")["header_patient"].nunique()
         if (patients_a_folder == 1).all() and known["header_patient"].nunique() == len(classes):
             raise BadSource(
-                f"has folders ({shown(classes)}) that each hold one patient: patients are no classes. Give the labels by --metadata and "
-                "move the films into one folder, or sort them into folders by class",
+                f"has folders ({shown(classes)}) that each hold one patient: patients are no classes. Give the labels by "
+                "--metadata and move the films into one folder, or sort them into folders by class",
                 listing.root,
             )
     unlabelled = int((films["label"] == "").sum())
@@ -270,20 +183,18 @@ def _split(
     def placed(column: pd.Series[str]) -> pd.Series[str]:
         return column.reindex(films.index).fillna("")
 
-    if listing.has_split or (options.metadata is not None and (films["split"] != "").any()):
-        if not options.resplit:
-            kept = usable[usable["split"] != ""]
-            lacking = [name for name in SPLITS if not (kept["split"] == name).any()]
-            if lacking == ["val"]:
-                column = fill_validation(kept, classes, options.plan)
-                return {
-                    "split": placed(column)
-                }, "the split came with the source; validation films were taken out of its training films"
-            if lacking:
-                raise BadSource(
-                    f"has a split without {' and '.join(lacking)}: use --resplit to draw a new one", listing.root
-                )
-            return {"split": placed(kept["split"])}, "the split came with the source and was kept"
+    came_with_split = listing.has_split or (options.metadata is not None and bool((films["split"] != "").any()))
+    if came_with_split and not options.resplit:
+        kept = usable[usable["split"] != ""]
+        lacking = [name for name in SPLITS if not (kept["split"] == name).any()]
+        if lacking == ["val"]:
+            filled = fill_validation(kept, classes, options.plan)
+            note = "the split came with the source; validation films were taken out of its training films"
+            return {"split": placed(filled)}, note
+        if lacking:
+            message = f"has a split without {' and '.join(lacking)}: use --resplit to draw a new one"
+            raise BadSource(message, listing.root)
+        return {"split": placed(kept["split"])}, "the split came with the source and was kept"
     drawn = split_by_group(usable, classes, options.plan)
     return {name: placed(column) for name, column in drawn.items()}, "the split was drawn by class, whole groups only"
 
@@ -295,6 +206,3 @@ def _relative(paths: pd.Series[str], root: Path) -> list[str]:
             raise BadManifest(f"{path} does not lie under {root}: move it there")
         relative.append(Path(path).relative_to(root).as_posix() if path else "")
     return relative
-
-
-__all__ = ["TABLE_COLUMNS", "PrepareOptions", "SplitPlan", "prepare"]

@@ -193,7 +193,9 @@ def _sheet_sources(root: Path, label: str) -> tuple[dict[str, str], list[str]]:
         raise BadSource(f"cannot be read as a workbook ({cause})", sheet) from cause
     names = {str(name).strip().upper(): name for name in table.columns}
     if "FILE NAME" not in names or "URL" not in names:
-        raise BadSource(f"has the columns {shown([str(name) for name in table.columns])}, expected FILE NAME and URL", sheet)
+        raise BadSource(
+            f"has the columns {shown([str(name) for name in table.columns])}, expected FILE NAME and URL", sheet
+        )
     stems = table[names["FILE NAME"]].str.strip().str.replace(r"\.(png|jpe?g)$", "", case=False, regex=True).str.lower()
     sources = table[names["URL"]].map(source_of_url)
     twice = stems[stems.duplicated() & (stems != "")]
@@ -280,7 +282,7 @@ def _list_table(path: Path, columns: Mapping[str, str]) -> Listing:
     if "mask_path" in rows:
         rows["mask_path"] = [str((path.parent / mask).resolve()) if mask else "" for mask in rows["mask_path"]]
     if "split" in rows:
-        rows["split"] = [_known_split(name, path) for name in rows["split"]]
+        rows["split"] = [known_split(name, path) for name in rows["split"]]
     has_split = "split" in rows and bool((rows["split"] != "").any())
     folders = [Path(film).parent for film in rows["path"]]
     root = folders[0]
@@ -307,7 +309,8 @@ def renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.D
     return table.map(lambda value: "" if pd.isna(value) else str(value).strip())
 
 
-def _known_split(name: str, path: Path) -> str:
+def known_split(name: str, path: Path) -> str:
+    """train, val or test for one of their usual names, "" for none. Raises BadSource for any other."""
     if name and name.lower() not in SPLIT_FOLDERS:
         raise BadSource(f'has the split "{name}", expected train, val or test', path)
     return SPLIT_FOLDERS.get(name.lower(), "")

@@ -120,8 +120,8 @@ def _checked(quota: NDArray[np.int64], classes: Sequence[str], names: list[str])
         for column, label in enumerate(classes):
             if quota[row, column] < 1:
                 raise BadConfig(
-                    f"class {label} has {have[column]} readable films, which leaves none for {name}: add films, ask for fewer in the "
-                    "other splits, or leave the class out by --classes"
+                    f"class {label} has {have[column]} readable films, which leaves none for {name}: add films, ask for fewer in "
+                    "the other splits, or leave the class out by --classes"
                 )
     if (quota < 0).any():
         label = classes[int(np.argmin(quota.min(axis=0)))]
