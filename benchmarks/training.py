@@ -108,7 +108,7 @@ class UsualLoop:
 
 def our_rate(manifest: Manifest, steps: int) -> float:
     """Films a second of plainfilm's own steps at 224 pixels; the one decoding into the cache is not counted."""
-    config = TrainConfig(weights="scratch", size=224, progressive=False, batch_size=32)
+    config = TrainConfig(weights="scratch", size=224, progressive=False)
     with tempfile.TemporaryDirectory() as folder:
         run = Run.create(Path(folder) / "run", config, manifest)
         learner = Learner(run)
@@ -133,7 +133,7 @@ def rate(manifest: Manifest, turns: int, steps: int) -> None:
     ratios = []
     for turn in range(turns):
         usual = UsualLoop(manifest, 224, 1e-3).epoch(steps=steps, warm_up=4)
-        ours = our_rate(manifest, steps // 2)
+        ours = our_rate(manifest, steps // 4)
         ratios.append(ours / usual)
         print(
             f"turn {turn + 1}: usual {usual:.1f} films/s, plainfilm {ours:.1f} films/s, ratio {ratios[-1]:.2f}",

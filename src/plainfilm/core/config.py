@@ -82,7 +82,7 @@ class TrainConfig:
 
     epochs: int = _setting(15, "training", "passes over the training films", low=1, high=100_000)
     minutes: float = _setting(0.0, "training", "time for everything; the epochs follow from it (0: use epochs)", low=0)
-    batch_size: int = _setting(32, "training", "films a step", low=1, high=65_536)
+    batch_size: int = _setting(64, "training", "films a step", low=1, high=65_536)
     optimizer: str = _setting("adamw", "training", "optimizer", choices=OPTIMIZERS)
     learning_rate: float = _setting(1e-3, "training", "largest learning rate", low=1e-12, high=100)
     weight_decay: float = _setting(0.05, "training", "weight decay, decoupled for adamw", low=0, high=10)
