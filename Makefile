@@ -14,8 +14,10 @@ demo: $(VENV)/train.done
 	$(BIN)/plainfilm demo -o demo
 
 test: $(VENV)/dev.done check
-	$(if $(FILMS),PLAINFILM_FILMS=$(FILMS),@echo "REAL FILMS ABSENT: ../shared/films is not there; tests that need it are skipped." && )\
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+ifeq ($(FILMS),)
+	@echo "REAL FILMS ABSENT: ../shared/films is not there, so the tests that need it are skipped."
+endif
+	$(if $(FILMS),PLAINFILM_FILMS="$(FILMS)") OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff check .
