@@ -192,6 +192,7 @@ def test_what_cannot_be_trained_says_why(
         pytest.skip("this machine has a GPU")
     with pytest.raises(error, match=said):
         train(manifest, tmp_path / "run", replace(TINY, **settings))  # type: ignore[arg-type]
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_diverging_training_is_stopped_with_advice(manifest: Manifest, tmp_path: Path) -> None:

@@ -79,6 +79,9 @@ def _hear_warnings_only() -> None:
     """Libraries tell this program of warnings, not of their settings; a root handler keeps them from bringing their own."""
     handler = logging.StreamHandler()
     handler.setLevel(logging.WARNING)
+    handler.addFilter(
+        lambda record: not record.name.startswith("huggingface_hub")
+    )  # its retries; the end of them is ours
     logging.basicConfig(handlers=[handler])
 
 
@@ -142,7 +145,7 @@ def demo(
     directory: Annotated[
         Path, typer.Option("-o", "--output", help="New folder for films, manifest, run and report.")
     ] = Path("demo"),
-    films: Annotated[int, typer.Option(min=10, help="Phantom films a class.")] = 120,
+    films: Annotated[int, typer.Option(min=10, help="Phantom films a class.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Seed of phantoms, split and training.")] = 0,
 ) -> None:
     """The whole job on drawn phantom films, to a report, in minutes: no data and no network needed."""

@@ -140,7 +140,7 @@ def _films_of(sources: Sequence[Path]) -> Iterator[Path]:
 
 
 def run_demo(
-    directory: Path, *, films_per_class: int = 120, seed: int = 0, progress: Progress | None = None
+    directory: Path, *, films_per_class: int = 200, seed: int = 0, progress: Progress | None = None
 ) -> Evaluation:
     """The whole job on phantoms: draw them, prepare, train, evaluate with the test split, report."""
     _require("demo")

@@ -7,6 +7,7 @@ generator's state, and on a CPU a resumed training ends bit for bit as an uninte
 from __future__ import annotations
 
 import math
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -22,7 +23,15 @@ from plainfilm.core.config import TrainConfig
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
-from plainfilm.errors import BadConfig, BadManifest, BadRun, Interrupted, MissingExtra, WeightsUnavailable
+from plainfilm.errors import (
+    BadConfig,
+    BadManifest,
+    BadRun,
+    Interrupted,
+    MissingExtra,
+    PlainfilmError,
+    WeightsUnavailable,
+)
 from plainfilm.learn.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from plainfilm.learn.films import cache_films
 from plainfilm.learn.infer import cacheable
@@ -65,13 +74,40 @@ def train(
         out.say(f"{run.directory} is finished already")
         return run
     with run.locked(), asked_to_stop() as stop:
-        learner = Learner(run)
-        rows = cacheable(manifest, config.split)
-        learner.given(cache_films(manifest, rows, run.preprocess, learner.device, out), config.split)
-        steps = steps_an_epoch(len(learner.train_places), config.batch_size)
-        pace = Pace(started, config.minutes * 60, learner.sizes, steps, evaluated_films)
-        Training(run, learner, pace, stop, out, tensorboard).go()
+        try:
+            training = _ready(run, manifest, started, evaluated_films, stop, out, tensorboard)
+        except PlainfilmError:
+            _take_back(run)
+            raise
+        training.go()
     return run
+
+
+def _ready(
+    run: Run,
+    manifest: Manifest,
+    started: float,
+    evaluated_films: int,
+    stop: threading.Event,
+    progress: Progress,
+    tensorboard: bool,
+) -> Training:
+    """Everything before the first step: the network with its weights, the films, the time, the checkpoint."""
+    if run.config.weights == "imagenet":
+        progress.say(f"Fetching the ImageNet weights of {run.config.model}, unless they were fetched before")
+    learner = Learner(run)
+    rows = cacheable(manifest, run.config.split)
+    learner.given(cache_films(manifest, rows, run.preprocess, learner.device, progress), run.config.split)
+    steps = steps_an_epoch(len(learner.train_places), run.config.batch_size)
+    pace = Pace(started, run.config.minutes * 60, learner.sizes, steps, evaluated_films)
+    return Training(run, learner, pace, stop, progress, tensorboard)
+
+
+def _take_back(run: Run) -> None:
+    """Remove a run that never took a step, so that the corrected command may use its name again."""
+    has_begun = (run / "checkpoint.safetensors").exists() or (run / "history.jsonl").exists()
+    if not has_begun:
+        shutil.rmtree(run.directory, ignore_errors=True)
 
 
 class Training:
