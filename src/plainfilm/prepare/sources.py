@@ -23,7 +23,7 @@ from plainfilm.core.files import cannot_write, make_directory
 from plainfilm.core.image import is_film_name
 from plainfilm.core.manifest import read_table, shown
 from plainfilm.core.progress import Progress
-from plainfilm.errors import BadSource, MissingExtra
+from plainfilm.errors import BadSource
 
 SPLIT_FOLDERS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
@@ -183,10 +183,6 @@ def _sheet_sources(root: Path, label: str) -> tuple[dict[str, str], list[str]]:
     sheet = next((path for path in _visible(root) if path.name.lower() == f"{label}.metadata.xlsx".lower()), None)
     if sheet is None:
         return {}, []
-    try:
-        import openpyxl  # noqa: F401
-    except ImportError:
-        raise MissingExtra(f"reading {sheet.name}", "openpyxl") from None
     try:
         table = pd.read_excel(sheet, dtype=str).fillna("")
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as cause:
