@@ -108,7 +108,7 @@ class UsualLoop:
 
 def our_rate(manifest: Manifest, steps: int) -> float:
     """Films a second of plainfilm's own steps at 224 pixels; the one decoding into the cache is not counted."""
-    config = TrainConfig(weights="scratch", size=224, progressive=False)
+    config = TrainConfig(weights="scratch", size=224, progressive="none")
     with tempfile.TemporaryDirectory() as folder:
         run = Run.create(Path(folder) / "run", config, manifest)
         learner = Learner(run)

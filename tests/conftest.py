@@ -17,7 +17,14 @@ from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
 from plainfilm.prepare.split import SplitPlan
 
 TINY = TrainConfig(
-    model="cnn-swish", weights="scratch", size=32, epochs=2, batch_size=16, progressive=False, dropout=0.2, device="cpu"
+    model="cnn-swish",
+    weights="scratch",
+    size=32,
+    epochs=2,
+    batch_size=16,
+    progressive="none",
+    dropout=0.2,
+    device="cpu",
 )
 
 

@@ -9,7 +9,7 @@ import pytest
 from plainfilm.core.config import TrainConfig
 
 torch = pytest.importorskip("torch")
-from plainfilm.learn.augment import augment, mixed_up  # noqa: E402
+from plainfilm.learn.augment import augment, cropped, mixed_up  # noqa: E402
 
 NONE = TrainConfig(
     augment_share=1, augment_flip=0, augment_rotation=0, augment_zoom=0, augment_translation=0, augment_brightness=0,
@@ -102,3 +102,15 @@ def test_mixup_blends_films_and_targets_alike() -> None:
     torch.testing.assert_close(mixed[:, 0, 0, 0], shares[:, 1])
     torch.testing.assert_close(shares.sum(1), torch.ones(100))
     assert ((mixed > 0) & (mixed < 1)).any()
+
+
+def test_crops_are_windows_of_the_very_pixels_from_all_over_the_film() -> None:
+    film = torch.arange(40 * 40).reshape(1, 1, 40, 40).float()
+    windows = cropped(film.expand(300, -1, -1, -1), 24, torch.Generator().manual_seed(0))
+    assert windows.shape == (300, 1, 24, 24)
+    corners = windows[:, 0, 0, 0].long()
+    rows, columns = corners // 40, corners % 40
+    assert {int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())} == {0, 16}
+    for window, row, column in zip(windows[:20, 0], rows, columns, strict=False):
+        assert torch.equal(window, film[0, 0, row : row + 24, column : column + 24])
+    assert torch.equal(cropped(film, 40, torch.Generator()), film)

@@ -27,7 +27,8 @@ QUICK = [
     "32",
     "--batch-size",
     "16",
-    "--no-progressive",
+    "--progressive",
+    "none",
     "--epochs",
     "1",
 ]
@@ -162,7 +163,8 @@ def test_a_recipe_file_and_options_on_top_of_it(manifest: Manifest, tmp_path: Pa
         tmp_path / "recipe.toml",
         "--size",
         "48",
-        "--no-progressive",
+        "--progressive",
+        "none",
     )
     config = Run.open(tmp_path / "run").config
     assert (config.model, config.size, config.epochs) == ("cnn-plain", 48, 1)

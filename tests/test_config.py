@@ -14,7 +14,7 @@ from plainfilm.errors import BadConfig
 
 def test_what_is_written_reads_back_the_same(tmp_path: Path) -> None:
     config = TrainConfig(
-        model="vgg19", frozen_epochs=math.inf, imbalance=("sampling", "loss"), stop_at=0.95, progressive=False
+        model="vgg19", frozen_epochs=math.inf, imbalance=("sampling", "loss"), stop_at=0.95, progressive="none"
     )
     (tmp_path / "config.toml").write_text(config.to_toml())
     assert TrainConfig.from_toml(tmp_path / "config.toml") == config

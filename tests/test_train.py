@@ -314,7 +314,7 @@ def test_sizes_grow_to_the_full_one() -> None:
     sizes = schedule.stage_sizes(config)
     walked = [schedule.size_at(course, sizes) for course in np.linspace(0, 1, 101)]
     assert walked == sorted(walked) and walked[0] == 112 and walked[-1] == 224
-    assert schedule.stage_sizes(replace(config, progressive=False)) == [224]
+    assert schedule.stage_sizes(replace(config, progressive="none")) == [224]
     assert schedule.stage_sizes(replace(config, size=64)) == [64]
 
 
@@ -349,9 +349,25 @@ def test_networks_take_one_channel_and_give_our_classes(name: str) -> None:
 
 
 def test_a_vision_transformer_trains_at_its_own_size(manifest: Manifest, tmp_path: Path) -> None:
-    config = replace(TINY, model="vit_tiny_patch16_224", size=96, progressive=True, epochs=1)
+    config = replace(TINY, model="vit_tiny_patch16_224", size=96, progressive="resize", epochs=1)
     run = train(manifest, tmp_path / "run", config)
     assert {epoch["size"] for epoch in run.history()} == {96}
+
+
+@pytest.mark.parametrize(("growth", "validated"), [("crop", 96), ("resize", 64)])
+def test_films_grow_by_crops_or_by_resizing(manifest: Manifest, tmp_path: Path, growth: str, validated: int) -> None:
+    config = replace(TINY, size=96, progressive=growth, epochs=3)
+    seen: list[tuple[int, int]] = []
+    learner = Learner(Run.create(tmp_path / "run", config, manifest))
+    cache = cache_films(manifest, cacheable(manifest, "split"), learner.preprocess, learner.device, Silence())
+    learner.given(cache, "split")
+    learner.network.register_forward_pre_hook(lambda _, films: seen.append(tuple(films[0].shape[2:])))
+    learner.take_step(learner.train_places[:4], size=64, step=0, rate=1e-3, is_frozen=False)
+    assert seen == [(64, 64)]
+    assert learner.validated_size(64) == validated
+    run = train(manifest, tmp_path / "whole", config)
+    assert [epoch["size"] for epoch in run.history()] == [64, 96, 96]
+    assert run.history()[0]["is_best"] == (growth == "crop")
 
 
 def test_manifest_rows_helper_is_sound() -> None:

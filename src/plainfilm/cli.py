@@ -8,14 +8,12 @@ from __future__ import annotations
 import errno
 import functools
 import inspect
-import json
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import fields
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -24,31 +22,21 @@ import typer
 from plainfilm import __version__
 from plainfilm.core.config import TrainConfig, changes_from_toml
 from plainfilm.core.manifest import Manifest
-from plainfilm.core.metrics import softmax
-from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadRun, Interrupted, PlainfilmError
+from plainfilm.output import DISCLAIMER, TableFormat, print_evaluation, print_manifest, print_spread, scores_text
 from plainfilm.terminal import progress_on
 
 _STARTED = time.monotonic()
-_DISCLAIMER = "Research and education only. Not a medical device."
 
 app = typer.Typer(
     name="plainfilm",
-    help=f"Train, test, explain and serve chest-radiograph classifiers, and say how much of the accuracy is real.\n\n{_DISCLAIMER}",
+    help=f"Train, test, explain and serve chest-radiograph classifiers, and say how much of the accuracy is real.\n\n{DISCLAIMER}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class TableFormat(StrEnum):
-    """How scores are printed."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
 
 
 def main() -> NoReturn:
@@ -152,7 +140,7 @@ def demo(
     from plainfilm.jobs import run_demo
 
     evaluation = run_demo(directory, films_per_class=films, seed=seed, progress=progress_on())
-    _print_evaluation(evaluation)
+    print_evaluation(evaluation)
 
 
 @app.command(
@@ -209,7 +197,7 @@ def prepare_command(
         parquet=parquet,
     )
     manifest = prepare(source, directory, options, progress_on())
-    _print_manifest(manifest)
+    print_manifest(manifest)
 
 
 @app.command(
@@ -257,9 +245,9 @@ def train_command(
         progress=progress_on(),
     )
     for evaluation in evaluations:
-        _print_evaluation(evaluation)
+        print_evaluation(evaluation)
     if len(evaluations) > 1:
-        _print_spread(evaluations)
+        print_spread(evaluations)
     if not evaluate:
         print(f"The test split was not read. When the choice is made: plainfilm evaluate {directory}")
 
@@ -275,10 +263,10 @@ def evaluate_command(
     opened = Manifest.open(manifest) if manifest else None
     evaluations = [evaluate_run(run, opened, progress=progress_on()) for run in _runs(runs)]
     for evaluation in evaluations:
-        _print_evaluation(evaluation)
+        print_evaluation(evaluation)
         print(f"The test split was read {_times(evaluation.run.test_readings)} for this run.")
     if len(evaluations) > 1:
-        _print_spread(evaluations)
+        print_spread(evaluations)
 
 
 @app.command(
@@ -297,7 +285,7 @@ def predict_command(
     from plainfilm.jobs import predict_paths
 
     predictions = predict_paths(Run.open(run), films, progress_on())
-    text = _scores_text(predictions, format)
+    text = scores_text(predictions, format)
     if output is None:
         print(text, end="")
     else:
@@ -307,7 +295,7 @@ def predict_command(
     if failed:
         print(f"{failed} of {len(predictions.table)} films could not be read.", file=sys.stderr)
     if format is TableFormat.table:
-        print(_DISCLAIMER, file=sys.stderr)
+        print(DISCLAIMER, file=sys.stderr)
 
 
 def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
@@ -349,108 +337,6 @@ def _runs(places: list[Path]) -> list[Run]:
     if not found:
         raise BadRun("is no run")
     return found
-
-
-def _print_manifest(manifest: Manifest) -> None:
-    counts = manifest.counts()
-    columns = [name for name in counts if name != "error" or any(counts["error"].values())]
-    width = max([*(len(name) for name in manifest.classes), 5])
-    print(" " * width + "".join(f"{name:>11}" for name in columns))
-    for name in manifest.classes:
-        print(f"{name:<{width}}" + "".join(f"{counts[column][name]:>11,}" for column in columns))
-    print(f"{'all':<{width}}" + "".join(f"{sum(counts[column].values()):>11,}" for column in columns))
-    ok = manifest.ok
-    print(
-        f"{len(ok):,} films in {ok['group'].nunique():,} groups (same patient or same picture; a group lies whole in one split)"
-    )
-    for note in manifest.info.get("notes", []):
-        print(f"note: {note}")
-    failed = manifest.films[manifest.films["status"] == "error"]
-    if len(failed):
-        print(
-            f"{len(failed)} films cannot be read; they keep their rows. "
-            f"The first: {failed['path'].iloc[0]}: {failed['error'].iloc[0]}"
-        )
-    for problem in manifest.check():
-        print(f"{problem.kind.upper()}: {problem.text}")
-    assert manifest.path is not None
-    print(f"manifest: {manifest.path}    card: {manifest.path.with_name('dataset.md')}")
-
-
-def _print_evaluation(evaluation: Any) -> None:
-    from plainfilm.judge.report import report_text
-
-    print(report_text(evaluation.metrics))
-    print(f"report: {evaluation.report}")
-
-
-def _print_spread(evaluations: list[Any]) -> None:
-    import statistics
-
-    for split in ("val", "test"):
-        held = [e.metrics["splits"][split]["metrics"] for e in evaluations if split in e.metrics["splits"]]
-        for name in ("accuracy", "macro_auroc"):
-            values = [metrics[name]["value"] for metrics in held if metrics[name]["value"] is not None]
-            if len(values) > 1:
-                print(
-                    f"{split} {name.replace('_', ' ')} over {len(values)} runs: mean {statistics.mean(values):.4f}, "
-                    f"standard deviation {statistics.stdev(values):.4f}, {min(values):.4f} to {max(values):.4f}"
-                )
-
-
-def _scores_text(predictions: Predictions, format: TableFormat) -> str:
-    """Probabilities, one film a row, as an aligned table, CSV or JSON."""
-    import numpy as np
-
-    logit = predictions.logit
-    is_ok = predictions.has_score
-    probability = np.full(logit.shape, np.nan)
-    if is_ok.any():
-        probability[is_ok] = softmax(logit[is_ok])
-    rows = []
-    for index, row in enumerate(predictions.table.itertuples()):
-        answer: dict[str, Any] = {"film": row.image_id, "status": row.status, "error": row.error}
-        answer["class"] = predictions.classes[int(probability[index].argmax())] if is_ok[index] else None
-        answer["probability"] = {
-            name: round(float(value), 6) if is_ok[index] else None
-            for name, value in zip(predictions.classes, probability[index], strict=True)
-        }
-        rows.append(answer)
-    if format is TableFormat.json:
-        return (
-            json.dumps(
-                {"model": predictions.table["model"].iloc[0], "note": _DISCLAIMER, "films": rows},
-                indent=2,
-                ensure_ascii=False,
-            )
-            + "\n"
-        )
-    header = ["film", "class", *(f"p_{name}" for name in predictions.classes), "status", "error"]
-    cells = [
-        [
-            row["film"],
-            row["class"] or "",
-            *(
-                "" if p is None else f"{p:.6f}" if format is TableFormat.csv else f"{p:.3f}"
-                for p in row["probability"].values()
-            ),
-            row["status"],
-            row["error"],
-        ]
-        for row in rows
-    ]
-    if format is TableFormat.csv:
-        import csv
-        import io
-
-        lines = io.StringIO()
-        csv.writer(lines, lineterminator="\n").writerows([header, *cells])
-        return lines.getvalue()
-    widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
-    return "".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
-        for line in [header, *cells]
-    )
 
 
 def _times(count: int) -> str:

@@ -160,7 +160,7 @@ def run_demo(
     manifest = prepare(
         phantoms, directory / "data", PrepareOptions(metadata=phantoms / "metadata.csv"), progress=progress
     )
-    config = TrainConfig(weights="scratch", size=96, epochs=30, batch_size=32, progressive=False, seed=seed)
+    config = TrainConfig(weights="scratch", size=96, epochs=30, batch_size=32, progressive="none", seed=seed)
     (evaluation,) = train_runs(manifest, directory / "run", config, read_test=True, progress=out)
     return evaluation
 

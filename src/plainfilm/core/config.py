@@ -21,6 +21,7 @@ from plainfilm.errors import BadConfig
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "plateau", "cosine", "one-cycle")
 IMBALANCES = ("none", "sampling", "loss", "augmentation")
+GROWTHS = ("crop", "resize", "none")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 MONITORS = ("macro_auroc", "accuracy", "balanced_accuracy", "macro_f1", "loss")
 
@@ -51,6 +52,9 @@ class TrainConfig:
     )
     frozen_epochs: float = _setting(
         0.0, "network", "epochs during which only the last layer learns; inf for all", low=0
+    )
+    whitening: bool = _setting(
+        True, "network", "from scratch, the first convolution is set to the films' principal patterns and kept"
     )
     dropout: float = _setting(0.0, "network", "dropout before the last layer, share", low=0, high=0.95)
 
@@ -98,7 +102,12 @@ class TrainConfig:
     averaging: float = _setting(
         0.99, "training", "decay of the running mean of the weights, a step (0: none)", low=0, high=0.99999
     )
-    progressive: bool = _setting(True, "training", "begin with small films and grow to the full size")
+    progressive: str = _setting(
+        "crop",
+        "training",
+        "begin small and grow to the full size: random crops, resized films, or not",
+        choices=GROWTHS,
+    )
     monitor: str = _setting("macro_auroc", "training", "validation score that picks the best weights", choices=MONITORS)
     patience: int = _setting(0, "training", "epochs without gain before training stops (0: never)", low=0)
     stop_at: float = _setting(math.inf, "training", "validation score at which training stops (inf: never)")

@@ -94,6 +94,17 @@ def _erased(films: torch.Tensor, draw: _Draw, share: float) -> torch.Tensor:
     return torch.where(hole, grey.to(films.device).view(-1, 1, 1, 1), films)
 
 
+def cropped(films: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:
+    """A random window of each film: (B, 1, H, W) -> (B, 1, size, size), its pixels as they are."""
+    height, width = films.shape[2:]
+    if (height, width) == (size, size):
+        return films
+    top = torch.randint(height - size + 1, (len(films),), generator=generator).tolist()
+    left = torch.randint(width - size + 1, (len(films),), generator=generator).tolist()
+    windows = zip(films, top, left, strict=True)
+    return torch.stack([film[:, row : row + size, column : column + size] for film, row, column in windows])
+
+
 def mixed_up(
     films: torch.Tensor, target: torch.Tensor, alpha: float, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:

@@ -16,13 +16,14 @@ from torch import nn
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.metrics import measure, softmax
 from plainfilm.core.run import Run
-from plainfilm.learn.augment import augment, mixed_up
+from plainfilm.learn.augment import augment, cropped, mixed_up
 from plainfilm.learn.device import fabric_for
 from plainfilm.learn.films import FilmCache
 from plainfilm.learn.infer import BATCH, network_input, resized
 from plainfilm.learn.model import build_network, last_layer
 from plainfilm.learn.sampling import augmentation_strength, class_weights, seed_of
 from plainfilm.learn.schedule import stage_sizes
+from plainfilm.learn.whiten import first_layer, whiten
 
 
 class Learner:
@@ -44,6 +45,7 @@ class Learner:
         self._forward: Any
         self._forward, self._stepper = self.fabric.setup(self.network, self.optimizer)
         self.average = copy.deepcopy(self.network).eval() if self.config.averaging else None
+        self._still: set[nn.Parameter] = set()
 
     def given(self, cache: FilmCache, column: str) -> Learner:
         """The same learner with the films that it learns from and is validated on."""
@@ -56,6 +58,7 @@ class Learner:
         weight = class_weights(train_labels, len(self.classes), self.config.imbalance)
         self.class_weight = None if weight is None else weight.to(self.device)
         self.strength = augmentation_strength(train_labels, len(self.classes), self.config.imbalance)
+        self._whiten_first_layers()
         return self
 
     @property
@@ -91,7 +94,7 @@ class Learner:
 
     @torch.no_grad()
     def validate(self, size: int, places: NDArray[np.int64] | None = None) -> dict[str, float]:
-        """Loss and scores on the validation films, or on those at `places`, seen at `size` pixels.
+        """Loss and scores on the validation films, or on those at `places`, seen whole at `size` pixels.
 
         All NaN where a logit is not finite.
         """
@@ -109,6 +112,10 @@ class Learner:
         found = measure(softmax(logit), self.labels[places], self.classes)
         return {"val_loss": found["log_loss"], **{f"val_{name}": found[name] for name in names}}
 
+    def validated_size(self, size: int) -> int:
+        """The side that films are validated at while they train at `size`: whole where crops are what grows."""
+        return self.config.size if self.config.progressive == "crop" else size
+
     def time_step(self, size: int) -> float:
         """Seconds that one step takes; the learner is as before afterwards."""
         kept = copy.deepcopy((self.network.state_dict(), self.optimizer.state_dict(), self.average))
@@ -125,7 +132,7 @@ class Learner:
         """Seconds that a validation takes, from its first batch."""
         begun = time.monotonic()
         some = self.val_places[:BATCH]
-        self.validate(size, some)
+        self.validate(self.validated_size(size), some)
         return (time.monotonic() - begun) / len(some) * len(self.val_places)
 
     def _loss(self, films: NDArray[np.int64], size: int, step: int) -> tuple[torch.Tensor, int]:
@@ -133,7 +140,9 @@ class Learner:
         generator = torch.Generator().manual_seed(seed_of(config.seed, 2, step))
         torch.manual_seed(seed_of(config.seed, 3, step))  # dropout draws from the global generator
         labels = torch.from_numpy(self.labels[films])
-        pixels = resized(self.cache.batch(films).float() / 255, size)  # (B, 1, size, size)
+        pixels = self.cache.batch(films)
+        pixels = cropped(pixels, size, generator) if config.progressive == "crop" else pixels
+        pixels = resized(pixels.float() / 255, size)  # (B, 1, size, size)
         pixels = augment(pixels, self.strength[labels], config, generator)
         labels = labels.to(self.device)
         target = F.one_hot(labels, len(self.classes)).float()  # (B, C)
@@ -149,9 +158,20 @@ class Learner:
         self.network.train(not is_frozen)
         head.train()
         for parameter in self.network.parameters():
-            parameter.requires_grad_(not is_frozen)
+            parameter.requires_grad_(not is_frozen and parameter not in self._still)
         for parameter in head.parameters():
             parameter.requires_grad_(True)
+
+    def _whiten_first_layers(self) -> None:
+        """A network from scratch begins with, and keeps, the principal patterns of its training films."""
+        config = self.config
+        if not (config.whitening and config.weights == "scratch"):
+            return
+        for network in self.networks.values():
+            layer = first_layer(network)
+            if layer is not None and max(layer.kernel_size) <= min(self.sizes):
+                whiten(layer, self.cache.pixels, self.train_places, self.preprocess, seed_of(config.seed, 4))
+                self._still.update(layer.parameters())
 
 
 def _sizes_taken(network: nn.Module, config: TrainConfig) -> list[int]:

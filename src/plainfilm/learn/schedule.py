@@ -50,7 +50,7 @@ def size_at(course: float, sizes: Sequence[int]) -> int:
 
 def stage_sizes(config: TrainConfig) -> list[int]:
     """The sizes that a progressive training walks through; the full size alone where it does not."""
-    if not config.progressive or config.size < _SMALLEST_STAGE_PX + 2 * _STAGE_MULTIPLE_PX:
+    if config.progressive == "none" or config.size < _SMALLEST_STAGE_PX + 2 * _STAGE_MULTIPLE_PX:
         return [config.size]
     grown = [int(config.size * share) // _STAGE_MULTIPLE_PX * _STAGE_MULTIPLE_PX for _, share in STAGES[:-1]]
     return [*(max(_SMALLEST_STAGE_PX, size) for size in grown), config.size]

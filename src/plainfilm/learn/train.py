@@ -197,13 +197,14 @@ class Training:
         """Validate, keep the weights where they are the best so far, write the history."""
         state, config = self.state, self.config
         size = size_at(state.plan.course(state.step), self.learner.sizes)
+        whole = self.learner.validated_size(size)
         begun = time.monotonic()
-        scores = self.learner.validate(size)
+        scores = self.learner.validate(whole)
         self._refuse_divergence(scores["val_loss"])
         self.pace.took_validation(size, time.monotonic() - begun)
         state.epoch += 1
         state.batch = 0
-        is_best = size == config.size and self._is_gain(scores)
+        is_best = whole == config.size and self._is_gain(scores)
         if is_best:
             save_weights(self.run / "weights.safetensors", self.learner.best_guess)
         epoch: dict[str, Any] = {

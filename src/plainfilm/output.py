@@ -1,0 +1,124 @@
+"""What the commands print: a manifest, the scores of a run, the spread over runs, the answers for films."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import statistics
+from enum import StrEnum
+from typing import Any
+
+import numpy as np
+
+from plainfilm.core.manifest import Manifest
+from plainfilm.core.metrics import softmax
+from plainfilm.core.predictions import Predictions
+
+DISCLAIMER = "Research and education only. Not a medical device."
+
+
+class TableFormat(StrEnum):
+    """How scores are printed."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def print_manifest(manifest: Manifest) -> None:
+    """Films by class and split, notes, unreadable films, problems, and where the manifest and its card are."""
+    counts = manifest.counts()
+    columns = [name for name in counts if name != "error" or any(counts["error"].values())]
+    width = max([*(len(name) for name in manifest.classes), 5])
+    print(" " * width + "".join(f"{name:>11}" for name in columns))
+    for name in manifest.classes:
+        print(f"{name:<{width}}" + "".join(f"{counts[column][name]:>11,}" for column in columns))
+    print(f"{'all':<{width}}" + "".join(f"{sum(counts[column].values()):>11,}" for column in columns))
+    ok = manifest.ok
+    print(
+        f"{len(ok):,} films in {ok['group'].nunique():,} groups (same patient or same picture; a group lies whole in one split)"
+    )
+    for note in manifest.info.get("notes", []):
+        print(f"note: {note}")
+    failed = manifest.films[manifest.films["status"] == "error"]
+    if len(failed):
+        print(
+            f"{len(failed)} films cannot be read; they keep their rows. "
+            f"The first: {failed['path'].iloc[0]}: {failed['error'].iloc[0]}"
+        )
+    for problem in manifest.check():
+        print(f"{problem.kind.upper()}: {problem.text}")
+    assert manifest.path is not None
+    print(f"manifest: {manifest.path}    card: {manifest.path.with_name('dataset.md')}")
+
+
+def print_evaluation(evaluation: Any) -> None:
+    """The scores of a run, and where its report is."""
+    from plainfilm.judge.report import report_text
+
+    print(report_text(evaluation.metrics))
+    print(f"report: {evaluation.report}")
+
+
+def print_spread(evaluations: list[Any]) -> None:
+    """Mean, standard deviation and range of the scores of several runs, each on its own split."""
+    for split in ("val", "test"):
+        held = [e.metrics["splits"][split]["metrics"] for e in evaluations if split in e.metrics["splits"]]
+        for name in ("accuracy", "macro_auroc"):
+            values = [metrics[name]["value"] for metrics in held if metrics[name]["value"] is not None]
+            if len(values) > 1:
+                print(
+                    f"{split} {name.replace('_', ' ')} over {len(values)} runs: mean {statistics.mean(values):.4f}, "
+                    f"standard deviation {statistics.stdev(values):.4f}, {min(values):.4f} to {max(values):.4f}"
+                )
+
+
+def scores_text(predictions: Predictions, format: TableFormat) -> str:
+    """Probabilities, one film a row, as an aligned table, CSV or JSON."""
+    logit = predictions.logit
+    is_ok = predictions.has_score
+    probability = np.full(logit.shape, np.nan)
+    if is_ok.any():
+        probability[is_ok] = softmax(logit[is_ok])
+    rows = []
+    for index, row in enumerate(predictions.table.itertuples()):
+        answer: dict[str, Any] = {"film": row.image_id, "status": row.status, "error": row.error}
+        answer["class"] = predictions.classes[int(probability[index].argmax())] if is_ok[index] else None
+        answer["probability"] = {
+            name: round(float(value), 6) if is_ok[index] else None
+            for name, value in zip(predictions.classes, probability[index], strict=True)
+        }
+        rows.append(answer)
+    if format is TableFormat.json:
+        return (
+            json.dumps(
+                {"model": predictions.table["model"].iloc[0], "note": DISCLAIMER, "films": rows},
+                indent=2,
+                ensure_ascii=False,
+            )
+            + "\n"
+        )
+    header = ["film", "class", *(f"p_{name}" for name in predictions.classes), "status", "error"]
+    cells = [
+        [
+            row["film"],
+            row["class"] or "",
+            *(
+                "" if p is None else f"{p:.6f}" if format is TableFormat.csv else f"{p:.3f}"
+                for p in row["probability"].values()
+            ),
+            row["status"],
+            row["error"],
+        ]
+        for row in rows
+    ]
+    if format is TableFormat.csv:
+        lines = io.StringIO()
+        csv.writer(lines, lineterminator="\n").writerows([header, *cells])
+        return lines.getvalue()
+    widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
+    return "".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
+        for line in [header, *cells]
+    )
