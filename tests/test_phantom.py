@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 
 import cv2
@@ -11,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import RidgeClassifier
 
-from plainfilm.errors import BadConfig, CannotWrite, MissingExtra
+from plainfilm.errors import BadConfig, CannotWrite
 from plainfilm.prepare.phantom import FINDINGS, render_parts, render_phantom
 from plainfilm.prepare.phantom_flaws import DAMAGES, SHORTCUTS, SOURCES, TWINS, add_shortcut, damage, make_twin
 from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
@@ -366,9 +365,3 @@ class TestRefusals:
         with pytest.raises(interruption):
             make_phantoms(tmp_path / "deep" / "set", 2, seed=0, progress=stop)
         assert not any((tmp_path / "deep").iterdir())
-
-    def test_without_openpyxl_it_says_what_to_install(self, tmp_path, monkeypatch):
-        monkeypatch.setitem(sys.modules, "openpyxl", None)
-        with pytest.raises(MissingExtra, match="openpyxl"):
-            make_phantoms(tmp_path / "set", 1, seed=0)
-        assert not any(tmp_path.iterdir())

@@ -6,9 +6,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
 from plainfilm.core.progress import Task
@@ -21,6 +22,34 @@ def progress_on(stream_is_terminal: bool | None = None) -> Terminal | PlainLines
     """Bars where standard error is a terminal, lines where it is not."""
     is_terminal = sys.stderr.isatty() if stream_is_terminal is None else stream_is_terminal
     return Terminal() if is_terminal else PlainLines()
+
+
+class _Count:
+    """How far a piece of work is."""
+
+    def __init__(self, label: str, total: int, unit: str) -> None:
+        self.label, self.total, self.unit = label, total, unit
+        self.begun = time.monotonic()
+        self.done, self.ends = 0, 0.0
+
+    @property
+    def rate(self) -> float:
+        """Steps a second so far."""
+        return self.done / max(1e-3, time.monotonic() - self.begun)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """As the worker said, else by the rate so far; None where nothing is known or left."""
+        if self.done >= self.total:
+            return None
+        if self.ends:
+            return max(0.0, self.ends - time.monotonic())
+        return (self.total - self.done) / self.rate if self.done else None
+
+    def expect(self, remaining: int, seconds: float) -> None:
+        """Take the worker's word for what is left."""
+        self.total = self.done + remaining
+        self.ends = time.monotonic() + seconds
 
 
 class Terminal:
@@ -38,30 +67,31 @@ class Terminal:
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
+            TextColumn("{task.fields[left]}"),
             TextColumn("{task.fields[note]}"),
             console=self.console,
             transient=True,
         )
         with bars:
-            yield _Bar(bars, bars.add_task(label, total=total, note="", rate=""), unit)
+            yield _Bar(label, total, unit, bars)
 
     def say(self, line: str) -> None:
         """Print one line above the bars."""
         self.console.print(line, markup=False)
 
 
-class _Bar:
-    def __init__(self, bars: Bars, task: TaskID, unit: str) -> None:
-        self.bars, self.id, self.unit = bars, task, unit
-        self.begun, self.done = time.monotonic(), 0
+class _Bar(_Count):
+    def __init__(self, label: str, total: int, unit: str, bars: Bars) -> None:
+        super().__init__(label, total, unit)
+        self.bars, self.id = bars, bars.add_task(label, total=total, note="", rate="", left="")
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Move the bar on."""
         self.done += steps
-        rate = self.done / max(1e-3, time.monotonic() - self.begun)
-        self.bars.update(self.id, advance=steps, note=note, rate=f"{rate:,.0f} {self.unit}/s")
+        seconds = self.seconds_left
+        left = "" if seconds is None else f"{timedelta(seconds=round(seconds))} left"
+        rate = f"{self.rate:,.0f} {self.unit}/s"
+        self.bars.update(self.id, completed=self.done, total=self.total, note=note, rate=rate, left=left)
 
 
 class PlainLines:
@@ -80,11 +110,10 @@ class PlainLines:
         print(line, file=sys.stderr, flush=True)
 
 
-class _Lines:
+class _Lines(_Count):
     def __init__(self, label: str, total: int, unit: str) -> None:
-        self.label, self.total, self.unit = label, total, unit
-        self.begun = self.printed = time.monotonic()
-        self.done = 0
+        super().__init__(label, total, unit)
+        self.printed = self.begun
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Count, and print when the last line is ten seconds old."""
@@ -95,11 +124,10 @@ class _Lines:
     def print_line(self, note: str) -> None:
         """Print how far it is, at which rate, and the time left."""
         self.printed = time.monotonic()
-        seconds = max(1e-3, self.printed - self.begun)
-        rate = self.done / seconds
-        left = f", {max(0, self.total - self.done) / rate:.0f} s left" if rate and self.done < self.total else ""
+        seconds = self.seconds_left
+        left = "" if seconds is None else f", {seconds:.0f} s left"
         print(
-            f"{self.label}: {self.done:,} of {self.total:,} {self.unit}, {rate:,.0f} a second{left}"
+            f"{self.label}: {self.done:,} of {self.total:,} {self.unit}, {self.rate:,.0f} a second{left}"
             + (f"  ({note})" if note else ""),
             file=sys.stderr,
             flush=True,

@@ -13,6 +13,9 @@ class Task(Protocol):
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Say that `steps` more are done; `note` is a short remark of the moment (a loss, a score)."""
 
+    def expect(self, remaining: int, seconds: float) -> None:
+        """Correct what is left, where the worker knows better than the rate so far tells: steps, and seconds."""
+
 
 class Progress(Protocol):
     """Where long work reports to."""
@@ -26,6 +29,9 @@ class Progress(Protocol):
 
 class _SilentTask:
     def advance(self, steps: int = 1, note: str = "") -> None:
+        """Say nothing."""
+
+    def expect(self, remaining: int, seconds: float) -> None:
         """Say nothing."""
 
 

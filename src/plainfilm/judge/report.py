@@ -32,7 +32,13 @@ from plainfilm.judge.background import films_section, provenance_section, traini
 from plainfilm.judge.doubts import find_doubts
 from plainfilm.judge.evaluate import SPLIT_NAMES, interval_of, shown_split
 from plainfilm.judge.gallery import LightBox, answers, right_by_class, surest_mistakes
-from plainfilm.judge.score_tables import classification_report, confusion_table, overall_table, source_table
+from plainfilm.judge.score_tables import (
+    classification_report,
+    confusion_table,
+    on_perfection,
+    overall_table,
+    source_table,
+)
 
 if TYPE_CHECKING:
     from plainfilm.judge.drawing import Picture
@@ -130,6 +136,7 @@ def report_text(metrics: Mapping[str, Any]) -> str:
             *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows),
             "",
             f"In brackets: {drawn['level']:.0%} interval, {drawn['repeats']:,} bootstraps over groups.",
+            *filter(None, [on_perfection(metrics, name)]),
         ]
     )
 

@@ -62,7 +62,8 @@ def classification_report(metrics: Mapping[str, Any], split: str, colours: Mappi
         for title, kind in (("Macro mean", "macro"), ("Weighted mean", "weighted"))
     )
     title = "Each class against the rest; means over the classes, plain and weighted by films"
-    return joined(table(title, columns, rows, footer=means), _on_perfection(metrics, split))
+    warning = on_perfection(metrics, split)
+    return joined(table(title, columns, rows, footer=means), paragraph(warning, soft=True) if warning else "")
 
 
 def confusion_table(split: Mapping[str, Any], classes: Sequence[str]) -> Html:
@@ -115,17 +116,19 @@ def _commonest_answers(predicted: Mapping[str, int]) -> str:
     return ", ".join([*listed, *([f"others {others:,}"] if others else [])])
 
 
-def _on_perfection(metrics: Mapping[str, Any], split: str) -> Html:
-    """Why an interval of 1.000 to 1.000 is no certainty: the limit after n films without a miss (Clopper & Pearson)."""
+def on_perfection(metrics: Mapping[str, Any], split: str) -> str:
+    """Why an interval of 1.000 to 1.000 is no certainty: the limit after n films without a miss (Clopper & Pearson).
+
+    Empty where no class was found without a miss.
+    """
     measured, level = metrics["splits"][split]["metrics"], metrics["bootstrap"]["level"]
     perfect = [name for name in metrics["classes"] if measured[f"recall/{name}"]["low"] == 1]
     if not perfect:
-        return Html()
+        return ""
     limits = (f"{name} {(1 - level) ** (1 / measured[f'support/{name}']):.3f}" for name in perfect)
-    return paragraph(
+    return (
         "Where no film was missed, the bootstrap cannot see that some could have been. By their number alone, the "
-        f"sensitivity may be as low as: {', '.join(limits)} (one side, {level:.0%}; lower where films share a group).",
-        soft=True,
+        f"sensitivity may be as low as: {', '.join(limits)} (one side, {level:.0%}; lower where films share a group)."
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from plainfilm.learn.schedule import steps_that_fit
+from plainfilm.learn.schedule import mean_step_seconds
 
 _MARGIN = 0.95  # share of the remaining time that is planned for; the rest is for what cannot be foreseen
 _REPORT_SECONDS = 20.0
@@ -66,13 +66,23 @@ class Pace:
     def steps_that_fit(self, course: float) -> int:
         """How many more steps fit into what is left, from this point of the course."""
         left = (self.seconds - self.elapsed - self.reserve) * _MARGIN
+        return int(left / self._step_seconds(course)) if course < 1 and left > 0 else 0
+
+    def seconds_left(self, steps: int, course: float) -> float:
+        """What that many more steps take, from this point of the course to its end."""
+        return steps * self._step_seconds(course) if steps and course < 1 else 0.0
+
+    def _step_seconds(self, course: float) -> float:
+        """Seconds a step from here to the end, on average, with its share of the validations."""
         step_seconds = {size: self._known(self.step_seconds, size) for size in self.sizes}
         validation = {size: self._known(self.validation_seconds, size) for size in self.sizes}
-        return steps_that_fit(left, course, self.sizes, step_seconds, self.epoch_steps, validation)
+        return mean_step_seconds(course, self.sizes, step_seconds, self.epoch_steps, validation)
 
     def _known(self, seconds: dict[int, float], size: int) -> float:
-        """Seconds at this size; from the nearest known size, by area, where it was not met since a resume."""
+        """Seconds at this size; from the nearest known size, by area, where it was not met (yet, or since a resume)."""
         if size in seconds:
             return seconds[size]
+        if not seconds:
+            return 0.0
         nearest = min(seconds, key=lambda known: abs(known - size))
         return seconds[nearest] * (size / nearest) ** 2

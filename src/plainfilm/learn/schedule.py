@@ -74,24 +74,21 @@ def rate_share(course: float, schedule: str) -> float:
     return _LAST_SHARE + (1 - _LAST_SHARE) * 0.5 * (1 + math.cos(math.pi * (course - rise) / (1 - rise)))
 
 
-def steps_that_fit(
-    seconds: float,
+def mean_step_seconds(
     course: float,
     sizes: Sequence[int],
     step_seconds: dict[int, float],
     pass_steps: int,
     pass_seconds: dict[int, float],
-) -> int:
-    """How many more steps fit into `seconds` from this point of the course.
+) -> float:
+    """Seconds that a step takes from this point of the course to its end, on average, validations included.
 
     step_seconds: size -> seconds a step. pass_steps: steps between validations. pass_seconds: size -> seconds a validation.
     """
     remaining = 1 - course
-    if remaining <= 0 or seconds <= 0:
-        return 0
     begin, mean = course, 0.0
     for (until, _), size in zip(STAGES if len(sizes) > 1 else ((1.0, 1.0),), sizes, strict=True):
         if until > begin:
             mean += (until - begin) / remaining * (step_seconds[size] + pass_seconds[size] / pass_steps)
             begin = until
-    return int(seconds / mean)
+    return mean

@@ -126,14 +126,14 @@ class Training:
         state = self.state
         begun = last_saved = time.monotonic()
         earlier = state.seconds
-        films_to_go = max(1, state.plan.last_step - state.step) * self.config.batch_size
-        with self.progress.task("Training", films_to_go) as task:
+        with self.progress.task("Training", self._films_left()) as task:
             while (state.step < state.plan.last_step or state.batch) and not self._is_enough():
                 for films in self.rest_of_epoch():
                     if state.step >= state.plan.last_step:
                         break
                     self.take_step(films)
                     state.seconds = earlier + time.monotonic() - begun
+                    task.expect(self._films_left() + len(films), self._seconds_left())
                     task.advance(len(films), self._note())
                     if self.stop.is_set():
                         self._save()
@@ -290,6 +290,14 @@ class Training:
     def _save(self) -> None:
         path = self.run / "checkpoint.safetensors"
         save_checkpoint(path, self.learner.networks, self.learner.optimizer, asdict(self.state))
+
+    def _films_left(self) -> int:
+        """How many films the rest of the plan shows, a film each time it comes."""
+        return (self.state.plan.last_step - self.state.step) * self.config.batch_size
+
+    def _seconds_left(self) -> float:
+        state = self.state
+        return self.pace.seconds_left(state.plan.last_step - state.step, state.plan.course(state.step))
 
     def _note(self) -> str:
         state = self.state

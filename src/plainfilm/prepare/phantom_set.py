@@ -24,7 +24,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from plainfilm.core.files import cannot_write, make_directory
-from plainfilm.errors import BadConfig, CannotWrite, MissingExtra
+from plainfilm.errors import BadConfig, CannotWrite
 from plainfilm.prepare.phantom import FINDINGS, render_parts
 from plainfilm.prepare.phantom_chest import sex_of
 from plainfilm.prepare.phantom_drawing import Film, Mask
@@ -139,12 +139,11 @@ def make_phantoms(
         were, and an option changes the films that it is about and no others.
     progress: called after each film with the number written so far and their total.
     Raises BadConfig for an unknown finding, a count below 1 or a seed below 0; CannotWrite where the directory holds
-    something, is a file or cannot be written; MissingExtra without openpyxl.
+    something, is a file or cannot be written.
     """
     counts = _checked_counts(films_per_class)
     if seed < 0:
         raise BadConfig(f"seed: {seed} is below 0")
-    _need_openpyxl()
     plans = _plan_set(counts, seed, options)
     with _whole_directory(Path(directory)) as building:
         for finding in counts:
@@ -300,13 +299,6 @@ def _planted_rows(plan: _Plan) -> list[tuple[str, str, str]]:
     if plan.damage:
         return [(plan.path, "", f"damaged: {plan.damage}")]
     return [(plan.path, "", f"shortcut: {plan.shortcut}")] if plan.shortcut else []
-
-
-def _need_openpyxl() -> None:
-    try:
-        import openpyxl  # noqa: F401
-    except ImportError as cause:
-        raise MissingExtra("plainfilm demo", "openpyxl") from cause
 
 
 @contextmanager
