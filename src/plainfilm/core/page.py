@@ -14,7 +14,6 @@ forbids both. What plainfilm is not for stays in sight on the screen and stands 
 from __future__ import annotations
 
 import base64
-import html
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -26,18 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.core.bootstrap import Interval, format_interval
+from plainfilm.core.html import Html as Html
+from plainfilm.core.html import breakable, element, escaped
+from plainfilm.core.html import joined as joined
 
 Level = Literal["pass", "note", "warning", "failure"]
 _LEVEL_WORDS: dict[Level, str] = {"pass": "Pass", "note": "Note", "warning": "Warning", "failure": "Alarm"}
-_CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 NOTICE = "Research and education only. Not a medical device."
 _CONTENT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
-
-
-class Html(str):
-    """A piece of page. Formatting it gives plain text again, which is escaped: a mistake shows, it does not run."""
-
-    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -75,51 +70,46 @@ class Section:
 
 def paragraph(*parts: str, soft: bool = False) -> Html:
     """A paragraph; `soft` ones stand back."""
-    return _element("p", *parts, class_="soft" if soft else "")
+    return element("p", *parts, class_="soft" if soft else "")
 
 
 def heading(title: str) -> Html:
     """A heading inside a section."""
-    return _element("h3", title)
+    return element("h3", title)
 
 
 def strong(text: str) -> Html:
     """Text that stands out."""
-    return _element("strong", text)
+    return element("strong", text)
 
 
 def code(text: str) -> Html:
     """A command, a file name or a fingerprint."""
-    return _element("code", text)
+    return element("code", text)
 
 
 def bullets(items: Iterable[str]) -> Html:
     """A list of points."""
-    return _element("ul", *(_element("li", item) for item in items))
-
-
-def joined(*parts: str) -> Html:
-    """The parts one after the other."""
-    return Html("".join(map(_escaped, parts)))
+    return element("ul", *(element("li", item) for item in items))
 
 
 def folded(summary: str, *content: str, is_open: bool = False) -> Html:
     """Content that the reader unfolds; on paper it always shows."""
     mark = Html("<details open>") if is_open else Html("<details>")
-    return joined(mark, _element("summary", summary), *content, Html("</details>"))
+    return joined(mark, element("summary", summary), *content, Html("</details>"))
 
 
 def swatch(colour: str, label: str) -> Html:
     """A label beside a dot of its colour in the figures. colour: as CSS writes it, `#0072b2`."""
-    dot = _element("span", class_="dot", style=f"background:{colour}", aria_hidden="true")
-    return _element("span", dot, _breakable(label), class_="swatch")
+    dot = element("span", class_="dot", style=f"background:{colour}", aria_hidden="true")
+    return element("span", dot, breakable(label), class_="swatch")
 
 
 def estimate(interval: Interval, digits: int = 3) -> Html:
     """A number with its interval, the interval standing back: 0.946 (0.935 to 0.957)."""
     value, space, ends = format_interval(interval, digits).partition(" ")
-    behind = _element("small", ends) if ends else ""
-    return _element("span", _element("span", value, class_="value"), space, behind, class_="estimate")
+    behind = element("small", ends) if ends else ""
+    return element("span", element("span", value, class_="value"), space, behind, class_="estimate")
 
 
 # Blocks --------------------------------------------------------------------------------------------------------------
@@ -127,12 +117,10 @@ def estimate(interval: Interval, digits: int = 3) -> Html:
 
 def cards(numbers: Iterable[Card]) -> Html:
     """The numbers that one should see first."""
-    return _element(
+    return element(
         "dl",
         *(
-            _element(
-                "div", _element("dt", card.title), _element("dd", strong(card.value), _element("small", card.detail))
-            )
+            element("div", element("dt", card.title), element("dd", strong(card.value), element("small", card.detail)))
             for card in numbers
         ),
         class_="cards",
@@ -141,15 +129,15 @@ def cards(numbers: Iterable[Card]) -> Html:
 
 def facts(pairs: Iterable[tuple[str, str]]) -> Html:
     """What is known, each under its name; where the numbers are not what one should see first."""
-    named = (_element("div", _element("dt", name), _element("dd", fact)) for name, fact in pairs)
-    return _element("dl", *named, class_="facts")
+    named = (element("div", element("dt", name), element("dd", fact)) for name, fact in pairs)
+    return element("dl", *named, class_="facts")
 
 
 def alert(level: Level, title: str, *content: str) -> Html:
     """A box that says how grave it is in words and in colour. content: text, or blocks."""
     body = [part if isinstance(part, Html) else paragraph(part) for part in content]
-    head = _element("p", _element("span", _LEVEL_WORDS[level], class_="level"), " ", strong(title))
-    return _element("div", head, *body, class_=f"alert {level}", role="note")
+    head = element("p", element("span", _LEVEL_WORDS[level], class_="level"), " ", strong(title))
+    return element("div", head, *body, class_=f"alert {level}", role="note")
 
 
 def texts(*titles: str) -> list[Column]:
@@ -174,23 +162,23 @@ def table(
     def line(cells: Sequence[str]) -> Html:
         if len(cells) != len(columns):
             raise ValueError(f'a row of the table "{caption}" has {len(cells)} cells, expected {len(columns)}')
-        first = _element("th", _breakable(cells[0]), scope="row")
-        return _element("tr", first, *(_cell("td", *pair) for pair in zip(cells[1:], columns[1:], strict=True)))
+        first = element("th", breakable(cells[0]), scope="row")
+        return element("tr", first, *(_cell("td", *pair) for pair in zip(cells[1:], columns[1:], strict=True)))
 
-    top = _element("tr", *(_cell("th", _breakable(column.title), column, scope="col") for column in columns))
+    top = element("tr", *(_cell("th", breakable(column.title), column, scope="col") for column in columns))
     bottom = [line(cells) for cells in footer]
-    whole = _element(
+    whole = element(
         "table",
-        _element("caption", _element("span", caption)),
-        _element("thead", top),
-        _element("tbody", *(line(cells) for cells in rows)),
-        _element("tfoot", *bottom) if bottom else "",
+        element("caption", element("span", caption)),
+        element("thead", top),
+        element("tbody", *(line(cells) for cells in rows)),
+        element("tfoot", *bottom) if bottom else "",
     )
-    return _element("div", whole, class_="scroll", role="region", aria_label=caption, tabindex="0")
+    return element("div", whole, class_="scroll", role="region", aria_label=caption, tabindex="0")
 
 
 def _cell(tag: str, content: str, column: Column, **attributes: str) -> Html:
-    return _element(tag, content, class_="number" if column.is_number else "", **attributes)
+    return element(tag, content, class_="number" if column.is_number else "", **attributes)
 
 
 # Pictures ------------------------------------------------------------------------------------------------------------
@@ -202,24 +190,24 @@ def figure(picture: bytes, alt: str, caption: str, *, is_wide: bool = False) -> 
     picture: SVG or PNG. alt: what it shows, for those who cannot see it.
     is_wide: it has a row for itself, in its own size; others share a row.
     """
-    canvas = _element("div", _image(picture, alt), class_="canvas")
-    return _element("figure", canvas, _element("figcaption", caption), class_="wide" if is_wide else "")
+    canvas = element("div", _image(picture, alt), class_="canvas")
+    return element("figure", canvas, element("figcaption", caption), class_="wide" if is_wide else "")
 
 
 def figures(*pictures: Html) -> Html:
     """Figures side by side where there is room, one below the other where there is not."""
-    return _element("div", *pictures, class_="figures")
+    return element("div", *pictures, class_="figures")
 
 
 def film(picture: bytes | str, alt: str, *lines: str) -> Html:
     """A film with its caption. picture: PNG, or a text that stands in its place where there is none."""
-    shown = _element("div", picture, class_="missing") if isinstance(picture, str) else _image(picture, alt)
-    return _element("figure", shown, _element("figcaption", *(_element("div", line) for line in lines)))
+    shown = element("div", picture, class_="missing") if isinstance(picture, str) else _image(picture, alt)
+    return element("figure", shown, element("figcaption", *(element("div", line) for line in lines)))
 
 
 def gallery(films: Iterable[Html]) -> Html:
     """Films in rows."""
-    return _element("div", *films, class_="gallery")
+    return element("div", *films, class_="gallery")
 
 
 def film_png(pixels: NDArray[np.uint8], largest_side: int) -> bytes:
@@ -232,7 +220,7 @@ def film_png(pixels: NDArray[np.uint8], largest_side: int) -> bytes:
 
 def _image(picture: bytes, alt: str) -> Html:
     kind = "image/png" if picture.startswith(b"\x89PNG") else "image/svg+xml"
-    return Html(f'<img src="data:{kind};base64,{base64.b64encode(picture).decode()}" alt="{_escaped(alt)}">')
+    return Html(f'<img src="data:{kind};base64,{base64.b64encode(picture).decode()}" alt="{escaped(alt)}">')
 
 
 # The whole -----------------------------------------------------------------------------------------------------------
@@ -247,42 +235,23 @@ def page(title: str, sections: Sequence[Section], *, lead: str = "", footer: str
     """The page as one HTML document. lead: what it is about, below the title."""
     style = Path(__file__).with_name("page.css").read_text(encoding="utf-8")
     on_paper = f'@page {{ @bottom-left {{ content: "{NOTICE}"; font: 8pt sans-serif; }} }}'
-    links = (_element("li", _element("a", part.title, href=f"#{part.anchor}")) for part in sections)
+    links = (element("li", element("a", part.title, href=f"#{part.anchor}")) for part in sections)
     body = joined(
-        _element("p", NOTICE, class_="notice", role="note"),
-        _element("header", _element("h1", title), _element("p", lead, class_="lead") if lead else ""),
-        _element("nav", _element("ul", *links), aria_label="Contents"),
-        _element(
+        element("p", NOTICE, class_="notice", role="note"),
+        element("header", element("h1", title), element("p", lead, class_="lead") if lead else ""),
+        element("nav", element("ul", *links), aria_label="Contents"),
+        element(
             "main",
             *(
-                _element("section", _element("h2", part.title), part.content, id=part.anchor, aria_label=part.title)
+                element("section", element("h2", part.title), part.content, id=part.anchor, aria_label=part.title)
                 for part in sections
             ),
         ),
-        _element("footer", footer) if footer else "",
+        element("footer", footer) if footer else "",
     )
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_CONTENT_POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{_escaped(title)}</title>\n<style>\n{style}{on_paper}\n</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
+        f"<title>{escaped(title)}</title>\n<style>\n{style}{on_paper}\n</style>\n</head>\n<body>\n{body}\n</body>\n</html>\n"
     )
-
-
-def _element(tag: str, *content: str, **attributes: str) -> Html:
-    """An element; an attribute's underscores become dashes, a last one falls away, an empty one is left out."""
-    given = "".join(
-        f' {name.rstrip("_").replace("_", "-")}="{_escaped(value)}"' for name, value in attributes.items() if value
-    )
-    return Html(f"<{tag}{given}>{joined(*content)}</{tag}>")
-
-
-def _breakable(text: str) -> Html:
-    """The text, which a line may also break after an underscore or slash: class names are long."""
-    return text if isinstance(text, Html) else Html(re.sub(r"([_/])(?=\w)", r"\1<wbr>", _escaped(text)))
-
-
-def _escaped(text: str) -> Html:
-    if isinstance(text, Html):
-        return text
-    return Html(html.escape(_CONTROL_CHARACTERS.sub("\N{REPLACEMENT CHARACTER}", text)))

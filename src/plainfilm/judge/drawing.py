@@ -1,7 +1,6 @@
-"""How figures look: the style, the colours of the classes, the fit of long names, and the files that come out.
+"""How matplotlib's figures look: the style, the fit of long names, and the files that come out.
 
-A figure is a Figure of its own, without pyplot and its global state. A class has one colour and one line in all
-figures, from a palette that the colour-blind tell apart (Okabe & Ito 2008); where colours run out, the line changes.
+A figure is a Figure of its own, without pyplot and its global state.
 """
 
 from __future__ import annotations
@@ -9,19 +8,17 @@ from __future__ import annotations
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-Dashes = Literal["-", "--", ":", "-."]
+from plainfilm.core.looks import shortened
+
 INK, SOFT, FAINT = "#1a212b", "#5a6472", "#e3e6eb"
-BLUE, VERMILION, GREEN, PURPLE = "#0072b2", "#d55e00", "#009e73", "#cc79a7"
-_PALETTE = (BLUE, VERMILION, GREEN, PURPLE, "#56b4e9", "#e69f00", "#6b4c9a")
-_DASHES: tuple[Dashes, ...] = ("-", "--", ":", "-.")
 _STYLE: Any = {
     "font.family": "sans-serif", "font.size": 9, "text.color": INK, "text.parse_math": False,
     "axes.edgecolor": SOFT, "axes.labelcolor": INK, "axes.titlesize": 9.5, "axes.titlelocation": "left",
@@ -49,20 +46,6 @@ class Picture:
     is_wide: bool
 
 
-@dataclass(frozen=True)
-class Look:
-    """How a class is drawn in every figure."""
-
-    colour: str
-    dashes: Dashes
-
-
-def class_looks(classes: Sequence[str]) -> dict[str, Look]:
-    """A colour and a line for every class; below 29 classes no two have both in common."""
-    colours = len(_PALETTE)
-    return {name: Look(_PALETTE[i % colours], _DASHES[i // colours % len(_DASHES)]) for i, name in enumerate(classes)}
-
-
 def picture(draw: Callable[[], tuple[Figure, str] | None]) -> Picture | None:
     """What `draw` draws and says, in our style; matplotlib is left as it was. None where there is nothing to draw."""
     with mpl.rc_context(_STYLE), _foreign_scripts_as_boxes():
@@ -76,14 +59,6 @@ def picture(draw: Callable[[], tuple[Figure, str] | None]) -> Picture | None:
         figure.savefig(svg, format="svg", metadata={"Date": None})
         figure.savefig(png, format="png", dpi=_PNG_DPI)
     return Picture(svg.getvalue(), png.getvalue(), alt, figure.get_figwidth() > _WIDE_INCHES)
-
-
-def shortened(name: str, length: int) -> str:
-    """The name, its middle left out where it is longer than `length`: both its ends tell it from others."""
-    if len(name) <= length:
-        return name
-    head = (length - 1) * 2 // 3
-    return f"{name[:head]}…{name[head + 1 - length :]}"
 
 
 def wrapped(name: str, width: int) -> str:

@@ -14,22 +14,8 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from plainfilm.core.bootstrap import Interval, format_interval
-from plainfilm.judge.drawing import (
-    BLUE,
-    FAINT,
-    GREEN,
-    INK,
-    PURPLE,
-    SOFT,
-    VERMILION,
-    Dashes,
-    Look,
-    Picture,
-    class_looks,
-    picture,
-    shortened,
-    wrapped,
-)
+from plainfilm.core.looks import BLUE, GREEN, PURPLE, VERMILION, Dashes, Look, class_looks, shortened
+from plainfilm.judge.drawing import FAINT, INK, SOFT, Picture, picture, wrapped
 from plainfilm.judge.evaluate import interval_of
 
 Heights = NDArray[np.float64]

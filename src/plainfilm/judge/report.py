@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from plainfilm.core.bootstrap import format_interval
 from plainfilm.core.files import make_directory, write_text, written_whole
+from plainfilm.core.looks import class_looks
 from plainfilm.core.manifest import SPLITS, Manifest
 from plainfilm.core.page import (
     Card,
@@ -85,7 +86,6 @@ def write_report(run: Run, manifest: Manifest, predictions: Predictions, metrics
     Raises MissingExtra without matplotlib, CannotWrite where the disk refuses, BadRun where the records are damaged.
     """
     try:
-        from plainfilm.judge.drawing import class_looks
         from plainfilm.judge.figures import draw_report_figures
     except ImportError as cause:
         raise MissingExtra("the report", "matplotlib") from cause
