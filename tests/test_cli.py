@@ -17,7 +17,7 @@ from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 
-COMMANDS = ("demo", "prepare", "train", "evaluate", "predict")
+COMMANDS = ("demo", "download", "prepare", "train", "evaluate", "predict")
 QUICK = [
     "--model",
     "cnn-swish",

@@ -10,6 +10,7 @@ import functools
 import inspect
 import logging
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -141,6 +142,32 @@ def demo(
 
     evaluation = run_demo(directory, films_per_class=films, seed=seed, progress=progress_on())
     print_evaluation(evaluation)
+
+
+@app.command(
+    name="download",
+    epilog="Example: plainfilm download --prepare data, or: plainfilm download -o films, then: plainfilm prepare films -o data",
+)
+def download_command(
+    directory: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for the films [kagglehub's cache].")
+    ] = None,
+    prepared: Annotated[
+        Path | None, typer.Option("--prepare", help="Prepare at once, with the usual split, into this folder.")
+    ] = None,
+) -> None:
+    """Fetch the COVID-19 Radiography Database from Kaggle (800 MB; no account needed), count it; goes on where it broke off."""
+    from plainfilm.prepare.download import download
+    from plainfilm.prepare.ingest import prepare, refuse_taken
+
+    if prepared is not None:
+        refuse_taken(prepared)
+    films = download(directory, progress=progress_on())
+    print(f"The Radiography Database, every film and mask counted: {films}")
+    if prepared is None:
+        print(f"Next: plainfilm prepare {shlex.quote(str(films))} -o data")
+    else:
+        print_manifest(prepare(films, prepared, progress=progress_on()))
 
 
 @app.command(

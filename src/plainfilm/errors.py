@@ -10,6 +10,7 @@
     +-- BadBundle           a model file that is damaged, foreign or changed
     +-- MissingExtra        a command whose optional packages are not installed
     +-- WeightsUnavailable  weights that were asked for and could not be had
+    +-- DownloadFailed      a data set that could not be fetched, with what to do instead
     +-- CannotWrite         a place to write that is full, protected or taken
     +-- Interrupted         Ctrl-C or a polite kill, after the work so far was kept
 
@@ -84,6 +85,10 @@ class MissingExtra(PlainfilmError):
 
 class WeightsUnavailable(PlainfilmError):
     """Weights that were asked for could not be fetched or read; nothing random is put in their place."""
+
+
+class DownloadFailed(PlainfilmError):
+    """A data set could not be fetched; the message says why, what is kept, and how to get it by hand."""
 
 
 class Interrupted(PlainfilmError):

@@ -55,7 +55,7 @@ def prepare(
     options = options or PrepareOptions()
     out: Progress = progress or Silence()
     source, directory = Path(source).resolve(), Path(directory)
-    _refuse_taken(directory)
+    refuse_taken(directory)
     listing = list_source(source, directory, {} if options.metadata else options.columns, out)
     films, notes = join_metadata(listing, options.metadata, options.columns)
     films = _chosen(films, options, source)
@@ -83,7 +83,8 @@ def prepare(
     return manifest
 
 
-def _refuse_taken(directory: Path) -> None:
+def refuse_taken(directory: Path) -> None:
+    """Raise BadSource where `directory` is a file or holds a manifest already, CannotWrite where it cannot be read."""
     if directory.is_file():
         raise BadSource("is a file: -o names a folder for the manifest", directory)
     taken = [name for name in ("manifest.csv", "manifest.parquet") if (directory / name).exists()]

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +79,7 @@ def list_source(source: Path, work: Path, columns: Mapping[str, str], progress: 
         if source.suffix.lower() in (".csv", ".tsv", ".parquet"):
             return _list_table(source, columns)
         if zipfile.is_zipfile(source):
-            source = _unpacked(source, work / "films", progress)
+            source = unpack_zip(source, work / "films", progress)
         else:
             raise BadSource("is a file that is neither a zip nor a .csv or .parquet table", source)
     if columns:
@@ -319,8 +320,11 @@ def _listing(
     return Listing(layout, table, root, has_split, notes)
 
 
-def _unpacked(archive: Path, target: Path, progress: Progress) -> Path:
-    """Unpack a zip of films; members that lead outside the target, or are links, are refused."""
+def unpack_zip(archive: Path, target: Path, progress: Progress) -> Path:
+    """Unpack a zip of films; members that lead outside the target, or are links, are refused.
+
+    Raises BadSource where it is damaged or dangerous, CannotWrite.
+    """
     make_directory(target)
     try:
         with zipfile.ZipFile(archive) as opened:
@@ -338,7 +342,7 @@ def _unpacked(archive: Path, target: Path, progress: Progress) -> Path:
                 for member in members:
                     opened.extract(member, target)
                     task.advance()
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError) as cause:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as cause:
         raise BadSource(f"is a damaged or unreadable zip ({cause}): fetch it again", archive) from cause
     except OSError as cause:
         raise cannot_write(target, cause) from cause
