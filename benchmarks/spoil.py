@@ -127,7 +127,7 @@ KINDS: dict[str, Spoiler] = {
 def encoded(film: Pixels, kind: str, rng: np.random.Generator) -> tuple[str, bytes]:
     """File ending and content: of the kind that is asked for, else PNG."""
     if kind == "bit depth":
-        deep = film.astype(np.uint16) * 257 + rng.integers(0, 200, film.shape).astype(np.uint16)
+        deep = film.astype(np.uint32) * 257 + rng.integers(0, 200, film.shape)
         return ".png", cv2.imencode(".png", np.minimum(deep, 65535).astype(np.uint16))[1].tobytes()
     if kind == "format":
         ending = str(rng.choice([".webp", ".bmp", ".tif", ".jpg"]))

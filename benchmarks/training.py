@@ -167,7 +167,9 @@ def our_minutes(manifest: Manifest, target: float, recipe: TrainConfig) -> float
         run = train(manifest, Path(folder) / "run", replace(recipe, stop_at=target))
         minutes, history = (time.monotonic() - begun) / 60, run.history()
     best = max(epoch["val_macro_auroc"] for epoch in history)
-    print(f"plainfilm: {minutes:.1f} minutes, {len(history)} epochs, best validation macro AUROC {best:.4f}", flush=True)
+    print(
+        f"plainfilm: {minutes:.1f} minutes, {len(history)} epochs, best validation macro AUROC {best:.4f}", flush=True
+    )
     if best < target:
         raise SystemExit(f"plainfilm did not reach {target}: nothing to compare")
     return minutes

@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 from sklearn import metrics as reference
 
+from plainfilm.core.bootstrap import interval_of
 from plainfilm.core.files import read_json, write_json
 from plainfilm.core.metrics import softmax
 from plainfilm.core.predictions import Predictions
 from plainfilm.errors import BadPredictions
-from plainfilm.judge.evaluate import evaluate_predictions, interval_of, shown_split
+from plainfilm.judge.evaluate import evaluate_predictions, shown_split
 
 CLASSES = ("COVID", "Normal", "Viral Pneumonia")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -16,7 +17,7 @@ from plainfilm.core.manifest import COLUMNS, Manifest, typed
 from plainfilm.core.page import film_png, page, paragraph, section, table, texts
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
-from plainfilm.judge.doubts import find_doubts
+from plainfilm.judge.doubts import find_doubts, scores_of_file
 from plainfilm.judge.evaluate import evaluate_predictions
 from plainfilm.judge.report import report_text, write_report
 
@@ -291,6 +292,81 @@ def test_doubts_name_leaks_ties_and_unknown_sources(tmp_path):
     assert tie.level == "failure"
     assert "No source of COVID supplies another class (its sources: covid clinic)." in tie.sentences
     assert "Where the films come from is unknown" not in doubts
+
+
+def _interval(value, low, high):
+    return {"value": value, "low": low, "high": high}
+
+
+def with_hints(manifest, macro_auroc, *, findings=(), classes=None):
+    """The manifest as `prepare` writes it where the file alone reaches this macro AUROC."""
+    score = {"accuracy": _interval(0.71, 0.68, 0.74), "balanced_accuracy": _interval(0.61, 0.58, 0.64)}
+    values = {name: _interval(0.4, 0.35, 0.45) for name in manifest.classes}
+    hints = {"classes": list(classes or manifest.classes), "source": {"cramers_v_of": values}, "findings": list(findings),
+             "file": {"all": {**score, "macro_auroc": macro_auroc}}}  # fmt: skip
+    return replace(manifest, info={**manifest.info, "hints": json.loads(json.dumps(hints))})
+
+
+TELLS = {"level": "failure", "by": "file", "classes": ["COVID"], "text": "the file tells COVID from the rest."}
+
+
+def test_the_scores_stand_beside_those_of_the_file_alone(made):
+    run, manifest, predictions, metrics = made
+    reader = read_report((run, with_hints(manifest, _interval(0.6, 0.55, 0.65)), predictions, metrics))
+    assert "Guessing from the file alone" in reader.text
+    for number in ("0.710 (0.680 to 0.740)", "0.610 (0.580 to 0.640)", "0.600 (0.550 to 0.650)"):
+        assert number in reader.text
+    assert "Guessing from the file alone" not in read_report(made).text
+
+
+@pytest.mark.parametrize(
+    "reached, findings, level, title",
+    [
+        (
+            _interval(0.97, 0.95, 0.99),
+            (),
+            "failure",
+            "The network is not surely better than a guess from the file alone",
+        ),
+        (_interval(0.60, 0.55, 0.65), (TELLS,), "warning", "The file alone gives the class away in part"),
+        (_interval(0.60, 0.55, 0.65), (), None, None),
+        (_interval(None, None, None), (), None, None),
+    ],
+)
+def test_a_network_is_held_against_the_file_alone(made, reached, findings, level, title):
+    run, manifest, _, metrics = made
+    doubts = {
+        doubt.title: doubt for doubt in find_doubts(run, with_hints(manifest, reached, findings=findings), metrics)
+    }
+    about_files = [name for name in doubts if "file alone" in name]
+    assert about_files == ([title] if title else [])
+    if title:
+        assert doubts[title].level == level
+        assert f"{reached['value']:.3f} ({reached['low']:.3f}" in doubts[title].sentences[-1]
+    if findings:
+        assert doubts[title].sentences[0] == "The file tells COVID from the rest."
+
+
+def test_a_guess_among_other_classes_is_no_measure(made):
+    run, manifest, _, metrics = made
+    partial = with_hints(manifest, _interval(0.99, 0.98, 1.0), classes=CLASSES[:2])
+    assert not [doubt for doubt in find_doubts(run, partial, metrics) if "file alone" in doubt.title]
+
+
+def test_a_source_that_foretells_without_a_full_tie_is_a_doubt(made):
+    run, manifest, _, metrics = made
+    found = {"level": "warning", "by": "source", "classes": ["Normal"], "text": ""}
+    hinted = with_hints(manifest, _interval(0.6, 0.5, 0.7), findings=[found])
+    doubts = {doubt.title: doubt for doubt in find_doubts(run, hinted, metrics)}
+    assert doubts["The source foretells Normal"].level == "warning"
+    assert "Normal 0.400 (0.350 to 0.450)" in doubts["The source foretells Normal"].sentences[0]
+
+
+def test_the_text_for_the_terminal_names_the_file_alone_where_it_was_measured(made):
+    _, manifest, _, metrics = made
+    reached = scores_of_file(with_hints(manifest, _interval(0.6, 0.55, 0.65)))
+    assert "From the file alone" not in report_text(metrics)
+    assert "accuracy 0.710 (0.680 to 0.740), macro AUROC 0.600" in report_text({**metrics, "file_alone": reached})
 
 
 def test_sources_that_supply_several_classes_raise_no_alarm(made):

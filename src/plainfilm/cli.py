@@ -25,7 +25,15 @@ from plainfilm.core.config import TrainConfig, changes_from_toml
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadRun, Interrupted, PlainfilmError
-from plainfilm.output import DISCLAIMER, TableFormat, print_evaluation, print_manifest, print_spread, scores_text
+from plainfilm.output import (
+    DISCLAIMER,
+    TableFormat,
+    print_evaluation,
+    print_inspection,
+    print_manifest,
+    print_spread,
+    scores_text,
+)
 from plainfilm.terminal import progress_on
 
 _STARTED = time.monotonic()
@@ -208,8 +216,11 @@ def prepare_command(
         Path | None, typer.Option(help="Secret that DICOM PatientIDs are hashed with [drawn, thrown away].")
     ] = None,
     parquet: Annotated[bool, typer.Option("--parquet", help="Write manifest.parquet instead of manifest.csv.")] = False,
+    twins: Annotated[
+        bool, typer.Option(help="Find near twins: copies of a picture, resized, cropped, mirrored ...")
+    ] = True,
 ) -> None:
-    """Make a manifest: find the films, read each once, group patients and identical pictures, split without leaks."""
+    """Make a manifest: find the films, read each once, group patients and copies of a picture, split without leaks."""
     from plainfilm.prepare.ingest import PrepareOptions, prepare
     from plainfilm.prepare.split import SplitPlan
 
@@ -222,9 +233,63 @@ def prepare_command(
         resplit=resplit,
         patient_key=_secret(patient_key_file),
         parquet=parquet,
+        twins=twins,
     )
     manifest = prepare(source, directory, options, progress_on())
     print_manifest(manifest)
+
+
+@app.command(
+    epilog="Examples: plainfilm check data    plainfilm check theirs.csv --columns path=file,label=finding --split-by fold",
+)
+def check(
+    target: Annotated[
+        Path, typer.Argument(help="A manifest, or somebody's films: a folder with train and test, a table, a zip.")
+    ],
+    directory: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for check.html, check.csv and twins.csv.")
+    ] = Path("check"),
+    split_by: Annotated[
+        str, typer.Option(help="Column that says on which side of the split a film is, in any words [split].")
+    ] = "",
+    columns: Annotated[
+        list[str] | None, typer.Option(help="OURS=THEIRS: the table's name for one of our columns; may be repeated.")
+    ] = None,
+    metadata: Annotated[Path | None, typer.Option(help="Table joined to films found on disk.")] = None,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Write a manifest with a sound split, drawn anew, into the folder of -o.")
+    ] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the split that --fix draws.")] = 0,
+) -> None:
+    """Is a split sound? Patients, pictures and near twins on two sides, wrong labels, odd films. Exit 1 if it leaks."""
+    from plainfilm.prepare.ingest import PrepareOptions
+    from plainfilm.prepare.inspection import inspect, mend
+
+    options = PrepareOptions(columns=_pairs(columns, "--columns"), metadata=metadata)
+    out = progress_on()
+    inspection = inspect(target, split_by=split_by, options=options, progress=out)
+    page = inspection.write(directory)
+    print_inspection(inspection, page)
+    if fix:
+        print_manifest(mend(inspection, directory, seed, options, out))
+    elif inspection.is_leaking:
+        raise typer.Exit(1)
+
+
+@app.command(name="explore", epilog="Example: plainfilm explore data -o explore.html --samples 20")
+def explore_command(
+    manifest: Annotated[Path, typer.Argument(help="manifest.csv, manifest.parquet, or the folder that holds one.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page; one that is there is replaced.")] = Path(
+        "explore.html"
+    ),
+    samples: Annotated[int, typer.Option(min=1, help="Films of each class to show.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn by chance.")] = 0,
+) -> None:
+    """One offline page of all films: classes, samples, mean films, grey levels, sources, twins, oddities, augmentation."""
+    from plainfilm.jobs import explore_films
+
+    page = explore_films(Manifest.open(manifest), output, samples=samples, seed=seed, progress=progress_on())
+    print(f"page: {page}")
 
 
 @app.command(

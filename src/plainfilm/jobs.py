@@ -12,6 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.files import provenance, write_json
 from plainfilm.core.image import is_film_name
@@ -21,6 +24,7 @@ from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
 from plainfilm.errors import BadImage, BadManifest, BadRun, MissingExtra
 from plainfilm.prepare.ingest import PrepareOptions, prepare
+from plainfilm.prepare.sections.settings import Augment, Example
 
 _NEEDED = ("torch", "torchvision", "timm", "lightning_fabric", "safetensors", "matplotlib")
 
@@ -91,6 +95,7 @@ def evaluate_run(
     Every reading of the test split is counted in the run before it happens.
     """
     _require("evaluate")
+    from plainfilm.judge.doubts import scores_of_file
     from plainfilm.judge.evaluate import evaluate_predictions
     from plainfilm.judge.report import write_report
     from plainfilm.learn.infer import predict_manifest
@@ -106,6 +111,7 @@ def evaluate_run(
         run.record_test_reading("evaluate")
     predictions = predict_manifest(run, manifest, splits, out, column=run.config.split)
     metrics = evaluate_predictions(predictions)
+    metrics["file_alone"] = scores_of_file(manifest)
     metrics["made"] = provenance(run.config.seed, manifest=manifest.fingerprint)
     predictions.write(run / "predictions.csv")
     write_json(run / "metrics.json", metrics)
@@ -137,6 +143,33 @@ def _films_of(sources: Sequence[Path]) -> Iterator[Path]:
         if not films:
             raise BadImage("holds no film", source)
         yield from films
+
+
+def explore_films(
+    manifest: Manifest, path: Path, *, samples: int = 12, seed: int = 0, progress: Progress | None = None
+) -> Path:
+    """Write one offline page of a whole set of films; returns its path.
+
+    samples: films of each class to show. seed: of all that is drawn by chance. Without torch the page does not show augmentation,
+    and says what to install. Raises what `write_explore_page` raises.
+    """
+    from plainfilm.prepare.explore import write_explore_page
+
+    augment = _augmentations(seed)
+    return write_explore_page(manifest, path, samples=samples, seed=seed, augment=augment, progress=progress)
+
+
+def _augmentations(seed: int) -> Augment | str:
+    """What shows augmentation, which needs torch; or, without torch, which extra to install."""
+    if importlib.util.find_spec("torch") is None:
+        return str(MissingExtra("showing what augmentation does", "torch"))
+
+    def show(films: NDArray[np.uint8]) -> list[Example]:
+        from plainfilm.learn.showcase import show_augmentations
+
+        return [Example(*shown) for shown in show_augmentations(films, seed)]
+
+    return show
 
 
 def run_demo(

@@ -7,6 +7,7 @@ import io
 import json
 import statistics
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy as np
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.metrics import softmax
 from plainfilm.core.predictions import Predictions
+from plainfilm.prepare.hints import hint_lines
 
 DISCLAIMER = "Research and education only. Not a medical device."
 
@@ -41,6 +43,8 @@ def print_manifest(manifest: Manifest) -> None:
     )
     for note in manifest.info.get("notes", []):
         print(f"note: {note}")
+    if "hints" in manifest.info:
+        print("\n".join(hint_lines(manifest.info["hints"])))
     failed = manifest.films[manifest.films["status"] == "error"]
     if len(failed):
         print(
@@ -51,6 +55,15 @@ def print_manifest(manifest: Manifest) -> None:
         print(f"{problem.kind.upper()}: {problem.text}")
     assert manifest.path is not None
     print(f"manifest: {manifest.path}    card: {manifest.path.with_name('dataset.md')}")
+
+
+def print_inspection(inspection: Any, page: Path) -> None:
+    """What a check found, the worst first, and the verdict."""
+    words = {"failure": "LEAK", "warning": "look at", "note": "note"}
+    for finding in inspection.findings:
+        print(f"{words[finding.level]}: {finding.title}: {finding.text}")
+    print(f"verdict: {inspection.verdict}")
+    print(f"page: {page}    table: {page.with_name('check.csv')}")
 
 
 def print_evaluation(evaluation: Any) -> None:

@@ -19,7 +19,7 @@ Source: Field & Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x; Efron & Tibshi
 
 import math
 import os
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +57,18 @@ def format_interval(interval: Interval, digits: int = 3) -> str:
     if math.isnan(interval.low) or math.isnan(interval.high):
         return f"{interval.value:.{digits}f} (interval unknown)"
     return f"{interval.value:.{digits}f} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"
+
+
+def interval_json(interval: Interval) -> dict[str, float | None]:
+    """An interval as our JSON files hold it: {"value", "low", "high"}, None for what is not known."""
+    ends = {"value": interval.value, "low": interval.low, "high": interval.high}
+    return {name: None if math.isnan(end) else float(end) for name, end in ends.items()}
+
+
+def interval_of(value: Mapping[str, float | None]) -> Interval:
+    """An interval out of a JSON file, to compute with or to print; None becomes NaN."""
+    ends = (value[end] for end in ("value", "low", "high"))
+    return Interval(*(math.nan if end is None else end for end in ends))
 
 
 @dataclass(frozen=True)

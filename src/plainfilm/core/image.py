@@ -66,6 +66,10 @@ class ImageInfo:
     patient_id, view (AP, PA, LL ...), sex (M, F or O): out of a DICOM header, "" where it does not say.
     age: years, None where unknown.
     notes: oddities that are no errors, one sentence each.
+    coding: how the format holds the pixels, where it knows several ways: process and subsampling of a JPEG, transfer syntax
+        of a DICOM file, compression of a TIFF; "" else.
+    jpeg_quality: 1 to 100, estimated from the tables of a JPEG; None for all else.
+    file_bytes: the size of the file.
     """
 
     format: str
@@ -79,6 +83,9 @@ class ImageInfo:
     age: float | None = None
     sex: str = ""
     notes: tuple[str, ...] = ()
+    coding: str = ""
+    jpeg_quality: float | None = None
+    file_bytes: int = 0
 
 
 @dataclass(frozen=True)
@@ -178,6 +185,8 @@ def _film(content: bytes, suffix: str, max_pixels: int) -> Film:
             ImageInfo(
                 *("dicom", width, height, dicom.bit_depth, "grey", dicom.is_inverted),
                 *(dicom.patient_id, dicom.view, dicom.age, dicom.sex, (*notes, *dicom.notes)),
+                coding=dicom.coding,
+                file_bytes=len(content),
             ),
         )
     raster = _READERS[format_](content, max_pixels)
@@ -194,6 +203,9 @@ def _film(content: bytes, suffix: str, max_pixels: int) -> Film:
         ImageInfo(
             *(format_, width, height, raster.bit_depth, raster.colour, raster.is_inverted),
             notes=(*notes, *raster.notes),
+            coding=raster.coding,
+            jpeg_quality=raster.jpeg_quality,
+            file_bytes=len(content),
         ),
     )
 

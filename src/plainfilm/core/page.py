@@ -32,6 +32,8 @@ from plainfilm.core.html import joined as joined
 Level = Literal["pass", "note", "warning", "failure"]
 _LEVEL_WORDS: dict[Level, str] = {"pass": "Pass", "note": "Note", "warning": "Warning", "failure": "Alarm"}
 NOTICE = "Research and education only. Not a medical device."
+_KINDS = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg"}
+_JPEG_QUALITY = 85
 _CONTENT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -194,13 +196,34 @@ def figure(picture: bytes, alt: str, caption: str, *, is_wide: bool = False) -> 
     return element("figure", canvas, element("figcaption", caption), class_="wide" if is_wide else "")
 
 
+def drawing(title: str, chart: Html, caption: str) -> Html:
+    """A chart out of `chart.py` in the page's own colours, with its name above and what it means below."""
+    return element("figure", element("h4", title), chart, element("figcaption", caption))
+
+
+def drawings(*pictures: Html) -> Html:
+    """Charts side by side where there is room."""
+    return element("div", *pictures, class_="charts")
+
+
+def legend(entries: Iterable[tuple[str, str]]) -> Html:
+    """What the colours of a chart mean: (colour, name) each."""
+    return element("p", *(swatch(colour, name) for colour, name in entries), class_="legend")
+
+
 def figures(*pictures: Html) -> Html:
     """Figures side by side where there is room, one below the other where there is not."""
     return element("div", *pictures, class_="figures")
 
 
+def colour_scale(colours: NDArray[np.uint8], low: str, high: str) -> Html:
+    """A bar of colours between the values at its ends. colours: (N, 3) BGR, from low to high."""
+    bar = _image(bytes(cv2.imencode(".png", colours[None])[1]), f"Colours from {low} to {high}")
+    return element("div", element("span", low), bar, element("span", high), class_="scale")
+
+
 def film(picture: bytes | str, alt: str, *lines: str) -> Html:
-    """A film with its caption. picture: PNG, or a text that stands in its place where there is none."""
+    """A film with its caption. picture: PNG or JPEG, or a text that stands in its place where there is none."""
     shown = element("div", picture, class_="missing") if isinstance(picture, str) else _image(picture, alt)
     return element("figure", shown, element("figcaption", *(element("div", line) for line in lines)))
 
@@ -210,16 +233,45 @@ def gallery(films: Iterable[Html]) -> Html:
     return element("div", *films, class_="gallery")
 
 
+def large_gallery(films: Iterable[Html]) -> Html:
+    """Films in rows of fewer, larger pictures."""
+    return element("div", *films, class_="gallery large")
+
+
+def strip(name: str, told: str, films: Iterable[Html]) -> Html:
+    """One row of small films that belong together, six beside each other. told: what was done to them."""
+    words = element("p", strong(name), " ", element("span", told, class_="soft"), class_="strip-name")
+    return joined(words, element("div", *films, class_="strip"))
+
+
+def pairs(couples: Iterable[tuple[Html, Html, Html]]) -> Html:
+    """Films that are to be compared, two and two, each couple with its own line below."""
+    return element(
+        "div", *(element("div", first, second, line, class_="pair") for first, second, line in couples), class_="pairs"
+    )
+
+
+def film_jpeg(pixels: NDArray[np.uint8], largest_side: int) -> bytes:
+    """A film as a JPEG file, a third of the PNG's size, shrunk as `film_png` does. pixels: (H, W) or (H, W, 3) BGR uint8."""
+    return bytes(cv2.imencode(".jpg", _shrunk(pixels, largest_side), [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])[1])
+
+
 def film_png(pixels: NDArray[np.uint8], largest_side: int) -> bytes:
     """A film as a PNG file, shrunk where its longer side has more than `largest_side` pixels. pixels: (H, W) uint8."""
-    scale = largest_side / max(pixels.shape)
-    if scale < 1:
-        pixels = np.asarray(cv2.resize(pixels, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA), np.uint8)
-    return bytes(cv2.imencode(".png", pixels)[1])
+    return bytes(cv2.imencode(".png", _shrunk(pixels, largest_side))[1])
+
+
+def _shrunk(pixels: NDArray[np.uint8], largest_side: int) -> NDArray[np.uint8]:
+    height, width = pixels.shape[:2]
+    scale = largest_side / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def _image(picture: bytes, alt: str) -> Html:
-    kind = "image/png" if picture.startswith(b"\x89PNG") else "image/svg+xml"
+    kind = next((kind for start, kind in _KINDS.items() if picture.startswith(start)), "image/svg+xml")
     return Html(f'<img src="data:{kind};base64,{base64.b64encode(picture).decode()}" alt="{escaped(alt)}">')
 
 

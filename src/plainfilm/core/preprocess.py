@@ -72,12 +72,12 @@ class Preprocess:
         """
         if self.region == "lungs" and lungs is None:
             raise ValueError("the region is lungs and there is no lung mask")
-        content = _to_uint8(_with_contrast(_resized(pixels, self.size, self.fit), self.contrast, self.gamma))
+        content = to_uint8(_with_contrast(_resized(pixels, self.size, self.fit), self.contrast, self.gamma))
         square = _squared(content, self.size)
         if self.region == "lungs" and lungs is not None:
             at_film_size = cv2.resize(lungs.astype(np.uint8), pixels.shape[::-1], interpolation=cv2.INTER_NEAREST)
             lit = _resized(at_film_size.astype(np.uint8) * np.uint8(255), self.size, self.fit)
-            inside = _squared(_to_uint8(lit), self.size) >= 128
+            inside = _squared(to_uint8(lit), self.size) >= 128
             square = np.where(inside, square, np.uint8(0))
         return np.ascontiguousarray(square)
 
@@ -163,7 +163,8 @@ def _to_levels(curve: NDArray[np.float64], dtype: np.dtype[Any]) -> Pixels:
     return levels
 
 
-def _to_uint8(pixels: Pixels) -> NDArray[np.uint8]:
+def to_uint8(pixels: Pixels) -> NDArray[np.uint8]:
+    """The film in 256 steps over the same scale; uint8 stays as it is."""
     if pixels.dtype == np.uint8:
         return pixels.astype(np.uint8, copy=False)
     return ((pixels.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)

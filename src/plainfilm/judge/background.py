@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from plainfilm.core.association import films_by_source
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.files import provenance, read_json
 from plainfilm.core.manifest import SPLITS, Manifest
@@ -25,7 +26,7 @@ from plainfilm.core.page import (
     texts,
 )
 from plainfilm.core.run import Run
-from plainfilm.judge.doubts import films_by_source, split_column
+from plainfilm.judge.doubts import split_column
 from plainfilm.judge.evaluate import SPLIT_NAMES
 from plainfilm.judge.score_tables import SOURCES_SHOWN
 

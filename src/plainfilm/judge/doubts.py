@@ -6,14 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import pandas as pd
-
+from plainfilm.core.association import classes_tied_to_source
+from plainfilm.core.bootstrap import format_interval, interval_of
 from plainfilm.core.manifest import Manifest, shown
 from plainfilm.core.page import Level
 from plainfilm.core.run import Run
 from plainfilm.judge.evaluate import SPLIT_NAMES, shown_split
 
 FEW_FILMS = 30  # of a class: below, one film more or less moves its sensitivity by over three points
+_HELD_AGAINST = ("accuracy", "balanced_accuracy", "macro_auroc")
 _GRAVEST_FIRST: tuple[Level, ...] = ("failure", "warning", "note", "pass")
 
 
@@ -38,7 +39,8 @@ def find_doubts(run: Run, manifest: Manifest, metrics: Mapping[str, Any]) -> lis
     """
     found = [
         *_of_manifest(manifest, split_column(run, manifest)),
-        *_of_sources(manifest.ok, manifest.classes),
+        *_of_sources(manifest),
+        *_of_file(manifest, metrics),
         *_of_run(run, manifest, metrics),
         *_of_films(metrics),
     ]
@@ -50,22 +52,15 @@ def split_column(run: Run, manifest: Manifest) -> str:
     return run.config.split if run.config.split in manifest.films else "split"
 
 
-def films_by_source(films: pd.DataFrame, classes: Sequence[str]) -> pd.DataFrame:
-    """How many films of each class (column) each source (row) supplies; the largest first, the unknown, "", last."""
-    counts = pd.crosstab(films["source"], films["label"]).reindex(columns=list(classes), fill_value=0)
-    films_of = counts.sum(axis=1).to_dict()
-    order = sorted(films_of, key=lambda source: (source == "", -films_of[source], source))
-    return counts.loc[order]
+def scores_of_file(manifest: Manifest) -> dict[str, Any]:
+    """What guessing the class from the file alone reached when the manifest was made; empty where nobody measured it.
 
-
-def classes_tied_to_source(films: pd.DataFrame, classes: Sequence[str]) -> dict[str, list[str]]:
-    """Class -> its sources, for the classes none of whose known sources supplies a film of another class."""
-    supplied = films_by_source(films[films["source"] != ""], classes) > 0
-    if supplied.any().sum() < 2:
-        return {}
-    shared = supplied.sum(axis=1) > 1
-    own = {name: list(supplied.index[supplied[name]]) for name in classes}
-    return {name: sources for name, sources in own.items() if sources and not shared[sources].any()}
+    Returns accuracy, balanced_accuracy and macro_auroc, each an interval as in metrics.json, of all readable films.
+    """
+    hints = manifest.info.get("hints", {})
+    score = hints.get("file", {}).get("all")
+    is_of_all_classes = set(hints.get("classes", ())) == set(manifest.classes)
+    return {name: score[name] for name in _HELD_AGAINST} if score and is_of_all_classes else {}
 
 
 def _of_manifest(manifest: Manifest, column: str) -> list[Doubt]:
@@ -83,22 +78,57 @@ def _of_manifest(manifest: Manifest, column: str) -> list[Doubt]:
     return found
 
 
-def _of_sources(films: pd.DataFrame, classes: Sequence[str]) -> list[Doubt]:
+def _of_sources(manifest: Manifest) -> list[Doubt]:
+    films = manifest.ok
     if not (films["source"] != "").any():
         unknown = (
             "The manifest names no source. Whether the network knows the disease or the hospital, nobody can tell.",
             'Join the sources with "plainfilm prepare --metadata TABLE".',
         )
         return [Doubt("warning", "Where the films come from is unknown", unknown)]
-    tied = classes_tied_to_source(films, classes)
+    tied = classes_tied_to_source(films, manifest.classes)
+    foretold = _foretold_by_source(manifest, list(tied))
     if not tied:
-        return []
+        return foretold
     evidence = [f"No source of {name} supplies another class (its sources: {shown(tied[name])})." for name in tied]
     meaning = (
         "A network that recognises the hospital, the scanner or the file knows these classes without looking at a "
         "lung, and these numbers cannot tell the one from the other. Films of several classes from one source can."
     )
-    return [Doubt("failure", f"Class and source are one: {shown(list(tied))}", (*evidence, meaning))]
+    return [Doubt("failure", f"Class and source are one: {shown(list(tied))}", (*evidence, meaning)), *foretold]
+
+
+def _foretold_by_source(manifest: Manifest, tied: Sequence[str]) -> list[Doubt]:
+    """The classes that their source foretells without settling them, as far as that was measured."""
+    hints = manifest.info.get("hints", {})
+    found = next((one for one in hints.get("findings", []) if one["by"] == "source"), None)
+    names = [name for name in found["classes"] if name not in tied] if found else []
+    if not found or not names:
+        return []
+    values = hints["source"]["cramers_v_of"]
+    each = ", ".join(f"{name} {format_interval(interval_of(values[name]))}" for name in names)
+    text = f"Cramér's V of source and class, each class against the rest: {each}; 0 is no tie, 1 a full one."
+    return [Doubt(found["level"], f"The source foretells {shown(names)}", (text, "Look at the scores by source."))]
+
+
+def _of_file(manifest: Manifest, metrics: Mapping[str, Any]) -> list[Doubt]:
+    """Whether the network knows more than the file gives away."""
+    file = scores_of_file(manifest)
+    split = shown_split(metrics)
+    measured = metrics["splits"][split]["metrics"]
+    if not file or set(metrics["classes"]) != set(manifest.classes):
+        return []
+    network, guess = (interval_of(scores["macro_auroc"]) for scores in (measured, file))
+    compared = (
+        f"Size, format, compression, border and grey levels of the file reach a macro AUROC of {format_interval(guess)} "
+        f"on all films, without a look at a lung; the network reaches {format_interval(network)} on the "
+        f"{SPLIT_NAMES[split]} split."
+    )
+    if network.low <= guess.high:
+        return [Doubt("failure", "The network is not surely better than a guess from the file alone", (compared,))]
+    found = [one for one in manifest.info["hints"].get("findings", []) if one["by"] == "file"]
+    told = tuple(_as_sentences([one["text"] for one in found]))
+    return [Doubt("warning", "The file alone gives the class away in part", (*told, compared))] if found else []
 
 
 def _of_run(run: Run, manifest: Manifest, metrics: Mapping[str, Any]) -> list[Doubt]:

@@ -12,6 +12,9 @@
       }},
     }
 
+Beside them, "file_alone": {"accuracy", "balanced_accuracy", "macro_auroc": interval}, what `prepare` reached on all films
+by guessing from the file alone; empty where it did not measure that.
+
 An interval is {"value", "low", "high"}; what is not known is None. Only splits with a film to judge are there. `films`
 counts those that are judged: readable and with a label. To the measures of `plainfilm.core.metrics` come the averages
 that a classification report shows: macro_specificity, and precision, recall and specificity weighted by films.
@@ -28,7 +31,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from plainfilm.core.bootstrap import Band, Interval, bootstrap, curve_bands, index_groups, percentile_interval, resample
+from plainfilm.core.bootstrap import (
+    Band,
+    Interval,
+    bootstrap,
+    curve_bands,
+    index_groups,
+    interval_json,
+    percentile_interval,
+    resample,
+)
 from plainfilm.core.manifest import SPLITS
 from plainfilm.core.metrics import RankedTable, softmax
 from plainfilm.core.predictions import Predictions
@@ -98,12 +110,6 @@ def evaluate_predictions(
     }
 
 
-def interval_of(value: Mapping[str, float | None]) -> Interval:
-    """An interval as metrics.json holds it, to compute with or to print; None becomes NaN."""
-    ends = (value[end] for end in ("value", "low", "high"))
-    return Interval(*(math.nan if end is None else end for end in ends))
-
-
 def shown_split(metrics: Mapping[str, Any]) -> str:
     """The split whose numbers stand first: test where it was read, else validation, else training."""
     return next(name for name in reversed(SPLITS) if name in metrics["splits"])
@@ -124,13 +130,13 @@ def _split(predictions: Predictions, resampling: _Resampling) -> dict[str, Any]:
         "unreadable": int((~is_readable).sum()),
         "unlabelled": int((is_readable & ~is_labelled).sum()),
         "metrics": {
-            **{name: _to_json(interval) for name, interval in measured.measures.items()},
+            **{name: interval_json(interval) for name, interval in measured.measures.items()},
             **_averages(judged, predictions.classes, resampling),
             **{f"support/{name}": int(films) for name, films in zip(predictions.classes, support, strict=True)},
         },
         "confusion": {
             "counts": [[int(cell.value) for cell in row] for row in measured.confusion],
-            "share": [[_to_json(cell) for cell in row] for row in measured.confusion_share],
+            "share": [[interval_json(cell) for cell in row] for row in measured.confusion_share],
         },
         "by_source": _by_source(judged, predictions.classes, resampling),
         "curves": _curves(judged, predictions.classes, resampling),
@@ -147,7 +153,7 @@ def _averages(judged: _Judged, classes: tuple[str, ...], resampling: _Resampling
     value = statistic(each_once(table.films))[0]
     replicates = resample(statistic, judged.group, repeats=resampling.repeats, seed=resampling.seed)
     low, high, _ = percentile_interval(replicates, resampling.level)
-    return {name: _to_json(Interval(*ends)) for name, *ends in zip(_AVERAGES, value, low, high, strict=True)}
+    return {name: interval_json(Interval(*ends)) for name, *ends in zip(_AVERAGES, value, low, high, strict=True)}
 
 
 def _averages_of(confusion: Floats) -> Floats:
@@ -186,10 +192,10 @@ def _one_source(source: str, judged: _Judged, classes: tuple[str, ...], resampli
         "groups": index_groups(judged.group)[1],
         "classes": {name: int((judged.label_index == classes.index(name)).sum()) for name in supplied},
         "predicted": {name: int((predicted == index).sum()) for index, name in enumerate(classes)},
-        "accuracy": _to_json(measured.measures["accuracy"]),
-        "recall": {name: _to_json(measured.measures[f"recall/{name}"]) for name in supplied},
+        "accuracy": interval_json(measured.measures["accuracy"]),
+        "recall": {name: interval_json(measured.measures[f"recall/{name}"]) for name in supplied},
         "auroc": {
-            name: _to_json(measured.measures[f"auroc/{name}"]) if len(supplied) > 1 else None for name in supplied
+            name: interval_json(measured.measures[f"auroc/{name}"]) if len(supplied) > 1 else None for name in supplied
         },
     }
 
@@ -207,10 +213,6 @@ def _band(along: str, band: Band) -> dict[str, list[float | None]]:
     return {
         name: [_known(round(height, _CURVE_DIGITS)) for height in column.tolist()] for name, column in columns.items()
     }
-
-
-def _to_json(interval: Interval) -> dict[str, float | None]:
-    return {"value": _known(interval.value), "low": _known(interval.low), "high": _known(interval.high)}
 
 
 def _known(number: float) -> float | None:

@@ -13,10 +13,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from plainfilm.core.bootstrap import Interval, format_interval
+from plainfilm.core.bootstrap import Interval, format_interval, interval_of
 from plainfilm.core.looks import BLUE, GREEN, PURPLE, VERMILION, Dashes, Look, class_looks, shortened
 from plainfilm.judge.drawing import FAINT, INK, SOFT, Picture, picture, wrapped
-from plainfilm.judge.evaluate import interval_of
 
 Heights = NDArray[np.float64]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from plainfilm.core.bootstrap import format_interval
+from plainfilm.core.bootstrap import format_interval, interval_of
 from plainfilm.core.files import make_directory, write_text, written_whole
 from plainfilm.core.looks import class_looks
 from plainfilm.core.manifest import SPLITS, Manifest
@@ -30,8 +30,8 @@ from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.errors import MissingExtra
 from plainfilm.judge.background import films_section, provenance_section, training_section
-from plainfilm.judge.doubts import find_doubts
-from plainfilm.judge.evaluate import SPLIT_NAMES, interval_of, shown_split
+from plainfilm.judge.doubts import find_doubts, scores_of_file
+from plainfilm.judge.evaluate import SPLIT_NAMES, shown_split
 from plainfilm.judge.gallery import LightBox, answers, right_by_class, surest_mistakes
 from plainfilm.judge.score_tables import (
     classification_report,
@@ -136,9 +136,17 @@ def report_text(metrics: Mapping[str, Any]) -> str:
             *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows),
             "",
             f"In brackets: {drawn['level']:.0%} interval, {drawn['repeats']:,} bootstraps over groups.",
-            *filter(None, [on_perfection(metrics, name)]),
+            *filter(None, [_file_alone_text(metrics), on_perfection(metrics, name)]),
         ]
     )
+
+
+def _file_alone_text(metrics: Mapping[str, Any]) -> str:
+    guess = metrics.get("file_alone")
+    if not guess:
+        return ""
+    reached = {name: format_interval(interval_of(value)) for name, value in guess.items()}
+    return f"From the file alone, without a look at a lung: accuracy {reached['accuracy']}, macro AUROC {reached['macro_auroc']}."
 
 
 def _sections(evidence: _Evidence) -> Iterator[Section]:
@@ -181,6 +189,7 @@ def _result(evidence: _Evidence) -> Section:
         paragraph(
             f"Below each score, its {drawn['level']:.0%} interval from {drawn['repeats']:,} bootstraps over groups. ",
             _commonest(evidence),
+            _file_alone(evidence),
         ),
         *(alert(doubt.level, doubt.title, *doubt.sentences) for doubt in doubts),
     )
@@ -197,6 +206,19 @@ def _commonest(evidence: _Evidence) -> str:
     commonest = max(support, key=lambda name: support[name])
     share = support[commonest] / evidence.measured["films"]
     return f"Always answering “{commonest}”, the commonest class, would reach an accuracy of {share:.3f} here."
+
+
+def _file_alone(evidence: _Evidence) -> str:
+    """What the scores are to be held against, where it was measured."""
+    guess = scores_of_file(evidence.manifest)
+    if not guess:
+        return ""
+    reached = {name: format_interval(interval_of(value)) for name, value in guess.items()}
+    return (
+        " Guessing from the file alone (size, format, compression, border, grey levels), without a look at a lung, reaches "
+        f"an accuracy of {reached['accuracy']}, a balanced accuracy of {reached['balanced_accuracy']} and a macro AUROC of "
+        f"{reached['macro_auroc']} on all films of the manifest."
+    )
 
 
 def _scores(evidence: _Evidence) -> Section:

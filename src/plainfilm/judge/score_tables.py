@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from plainfilm.core.bootstrap import interval_of
 from plainfilm.core.manifest import SPLITS
 from plainfilm.core.page import Html, estimate, joined, numbers, paragraph, swatch, table, texts
-from plainfilm.judge.evaluate import SPLIT_NAMES, interval_of
+from plainfilm.judge.evaluate import SPLIT_NAMES
 
 SOURCES_SHOWN = 40  # as many as a reader may look through
 _ANSWERS_SHOWN = 4

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pandas as pd
 
+from plainfilm.core.association import films_by_source
 from plainfilm.core.manifest import SPLITS, Manifest
+from plainfilm.prepare.hints import MAY_HOLD_DISEASE, hint_lines, interval_text
+
+_CLASSES_SIDE_BY_SIDE = 6
 
 
 def dataset_card(manifest: Manifest) -> str:
@@ -36,6 +43,7 @@ def dataset_card(manifest: Manifest) -> str:
         "",
         *_table(["source", *manifest.classes], _by_source(manifest)),
         "",
+        *(_hints(manifest.info["hints"]) if "hints" in manifest.info else []),
     ]
     problems = [f"- {problem.kind}: {problem.text}" for problem in manifest.check()]
     lines += [
@@ -59,13 +67,52 @@ def _counts(manifest: Manifest) -> list[list[str]]:
 
 
 def _by_source(manifest: Manifest) -> list[list[str]]:
-    ok = manifest.ok
-    table = pd.crosstab(ok["source"].replace("", "unknown"), ok["label"]).reindex(
-        columns=list(manifest.classes), fill_value=0
-    )
+    counts = films_by_source(manifest.ok, manifest.classes)
     return [
-        [str(source), *(f"{count:,}" for count in row)]
-        for source, row in zip(table.index, table.to_numpy(), strict=True)
+        [str(source) or "unknown", *(f"{count:,}" for count in row)]
+        for source, row in zip(counts.index, counts.to_numpy(), strict=True)
+    ]
+
+
+def _hints(hints: Mapping[str, Any]) -> list[str]:
+    """What source and file foretell, as sections."""
+    source, file = hints["source"], hints["file"]
+    lines = [
+        "## What foretells the class without a look at a lung",
+        "",
+        *(f"- {line}" for line in hint_lines(hints)),
+        "",
+    ]
+    if "cramers_v_of" in source:
+        rows = [[name, interval_text(value)] for name, value in source["cramers_v_of"].items()]
+        title = ["class against the rest", "Cramér's V of source and class"]
+        lines += [*_table(title, [*rows, ["all classes", interval_text(source["cramers_v"])]]), ""]
+    if file.get("all") is None:
+        return lines
+    scores = {**file["kinds"], f"all but {' and '.join(MAY_HOLD_DISEASE)}": file["without_lungs"], "all": file["all"]}
+    few = hints["classes"] if len(hints["classes"]) <= _CLASSES_SIDE_BY_SIDE else []
+    measures = ("accuracy", "balanced_accuracy", "macro_auroc")
+    rows = [
+        [
+            kind,
+            *(interval_text(score[name]) for name in measures),
+            *(interval_text(score["auroc"][name]) for name in few),
+        ]
+        if score
+        else [kind, "the same in every film", *[""] * (len(measures) - 1 + len(few))]
+        for kind, score in scores.items()
+    ]
+    title = ["facts of the file", "accuracy", "balanced accuracy", "macro AUROC", *(f"AUROC {name}" for name in few)]
+    left_out = ", ".join(f"{name} ({groups} groups)" for name, groups in hints["left_out"].items())
+    return [
+        *lines,
+        *_table(title, rows),
+        "",
+        f"Each class is guessed from facts of the file by a small model, in {hints['folds']} folds of whole groups: "
+        f"{file['films']:,} films in {file['groups']:,} groups. In brackets: {hints['level']:.0%} intervals, {hints['repeats']:,} "
+        "bootstraps over groups. Compression and histogram change with the disease, too; the rest holds hardly any lung. "
+        "Hold every later score against these." + (f" Too few to judge, left out: {left_out}." if left_out else ""),
+        "",
     ]
 
 

@@ -1,8 +1,7 @@
-"""From a folder, an archive, a table or DICOM files to a manifest: list, join, choose, scan, group, split, write."""
+"""From a folder, an archive, a table or DICOM files to a manifest: list, join, choose, scan, group, split, hints, write."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,11 +13,12 @@ from plainfilm.core.manifest import COLUMNS, SPLITS, Manifest, shown, typed
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.errors import BadManifest, BadSource
 from plainfilm.prepare.card import dataset_card
-from plainfilm.prepare.group import group_films
+from plainfilm.prepare.duplicates import IDENTICAL, twin_table
+from plainfilm.prepare.hints import find_hints
 from plainfilm.prepare.join import join_metadata
-from plainfilm.prepare.scan import scan_films
 from plainfilm.prepare.sources import Listing, list_source
 from plainfilm.prepare.split import SplitPlan, fill_validation, split_by_group
+from plainfilm.prepare.survey import Survey, survey_films
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class PrepareOptions:
     resplit: draw a new split although the source came with one.
     patient_key: secret for the hash of DICOM PatientIDs; drawn anew and thrown away where None.
     parquet: write manifest.parquet instead of manifest.csv.
+    twins: look for near twins, so that a group holds every copy of a picture.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -43,6 +44,7 @@ class PrepareOptions:
     resplit: bool = False
     patient_key: bytes | None = None
     parquet: bool = False
+    twins: bool = True
 
 
 def prepare(
@@ -56,31 +58,44 @@ def prepare(
     out: Progress = progress or Silence()
     source, directory = Path(source).resolve(), Path(directory)
     refuse_taken(directory)
-    listing = list_source(source, directory, {} if options.metadata else options.columns, out)
-    films, notes = join_metadata(listing, options.metadata, options.columns)
-    films = _chosen(films, options, source)
+    listing, films, notes = list_films(source, directory, options, out)
     classes = _classes(films, options, source)
-    films = scan_films(films, options.patient_key or secrets.token_bytes(32), out)
-    films, more_notes = _without_guessed_labels(films, listing, classes)
-    films["image_id"] = _image_ids(films, listing.root)
-    films["group"] = group_films(films)
+    survey = survey_films(films, options.patient_key, out, twins=options.twins)
+    films, more_notes = _without_guessed_labels(survey.films, listing, classes)
+    films["image_id"] = image_ids(films, listing.root)
     columns, split_note = _split(films, listing, classes, options)
     for name, places in columns.items():
         films[name] = places
-    notes = [*listing.notes, *notes, *more_notes, *_oddities(films), split_note]
+    notes = [*notes, *more_notes, *_oddities(films), *_twin_notes(survey, options), split_note]
+    hints = find_hints(films, survey.facts, classes, options.plan.seed, out)
+    twins = twin_table(survey.twins, films)
     films["path"] = _relative(films["path"], listing.root)
     films["mask_path"] = _relative(films["mask_path"], listing.root)
     films = typed(films[[*COLUMNS, *(name for name in columns if name != "split")]].reset_index(drop=True))
     info = {
         "layout": listing.layout,
         "notes": notes,
+        "hints": hints,
         "provenance": provenance(options.plan.seed, source=str(source.resolve())),
     }
     make_directory(directory)
     manifest = Manifest(films, classes, listing.root, info)
     manifest = manifest.write(directory / ("manifest.parquet" if options.parquet else "manifest.csv"))
+    write_text(directory / "twins.csv", twins.to_csv(index=False, lineterminator="\n"))
     write_text(directory / "dataset.md", dataset_card(manifest))
     return manifest
+
+
+def list_films(
+    source: Path, work: Path, options: PrepareOptions, progress: Progress
+) -> tuple[Listing, pd.DataFrame, list[str]]:
+    """The films of a source with all that is known of them before any is opened, and notes for a person.
+
+    work: a folder that an archive may be unpacked into. Raises BadSource.
+    """
+    listing = list_source(source, work, {} if options.metadata else options.columns, progress)
+    films, notes = join_metadata(listing, options.metadata, options.columns)
+    return listing, _chosen(films, options, source), [*listing.notes, *notes]
 
 
 def refuse_taken(directory: Path) -> None:
@@ -149,6 +164,15 @@ def _without_guessed_labels(
     return films, [f"{unlabelled} films have no label"] if unlabelled else []
 
 
+def _twin_notes(survey: Survey, options: PrepareOptions) -> list[str]:
+    """What was found of copies of one picture."""
+    if not options.twins:
+        return ["near twins were not looked for (--no-twins): groups hold identical pictures only"]
+    near = sum(twin.kind != IDENTICAL for twin in survey.twins)
+    same = len(survey.twins) - near
+    return [f"{near:,} pairs of near twins and {same:,} of identical pictures were found (twins.csv) and grouped"]
+
+
 def _oddities(films: pd.DataFrame) -> list[str]:
     """One sentence a kind of oddity, with how many films have it and the first of them."""
     odd = films[films["oddities"] != ""]
@@ -158,7 +182,7 @@ def _oddities(films: pd.DataFrame) -> list[str]:
     ]
 
 
-def _image_ids(films: pd.DataFrame, root: Path) -> list[str]:
+def image_ids(films: pd.DataFrame, root: Path) -> list[str]:
     """The shortest name that tells all films apart: stem, path without ending, path; a table's own image_id comes first."""
     given = films["image_id"]
     if (given != "").all() and not given.duplicated().any():

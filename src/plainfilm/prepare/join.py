@@ -14,7 +14,7 @@ from plainfilm.core.manifest import read_table, shown
 from plainfilm.errors import BadSource
 from plainfilm.prepare.sources import Listing, known_split, renamed
 
-_JOINED_COLUMNS = ("label", "source", "patient_id", "view", "age", "sex", "mask_path", "split")
+_JOINED_COLUMNS = ("label", "source", "patient_id", "view", "age", "sex", "mask_path", "split", "side")
 
 
 def join_metadata(listing: Listing, path: Path | None, columns: Mapping[str, str]) -> tuple[pd.DataFrame, list[str]]:

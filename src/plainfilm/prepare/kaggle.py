@@ -24,18 +24,16 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, redire
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import urlsplit
 
 import requests
 
 from plainfilm.core.files import cannot_write
 from plainfilm.core.progress import Progress, Task
 from plainfilm.errors import BadSource, CannotWrite, DownloadFailed, Interrupted
+from plainfilm.prepare.kaggle_errors import CONNECT_S, SILENCE_S, is_break, own_errors, own_reason, reason
 
-_CONNECT_S, _SILENCE_S = 10.0, 30.0  # how long a server may take to be there, and to send the next byte
 _PAUSES_S = (2.0, 8.0)
 _MB = 10**6
-_CREDENTIALS = "KAGGLE_API_TOKEN, KAGGLE_USERNAME with KAGGLE_KEY, or the files in ~/.kaggle"
 
 
 def cache_folder() -> Path:
@@ -84,17 +82,17 @@ def fetch(
         except requests.RequestException as cause:
             if transfer.arrived_bytes > arrived_before:
                 further = iter(pauses_s)
-            pause_s = next(further, None) if _is_break(cause) else None
+            pause_s = next(further, None) if is_break(cause) else None
             if pause_s is None:
-                raise DownloadFailed(f"{_reason(cause)}{_kept(archive)}. Or {by_hand}") from cause
+                raise DownloadFailed(f"{reason(cause)}{_kept(archive)}. Or {by_hand}") from cause
             progress.say(f"The connection broke{_kept(archive, '')}: going on in {pause_s:.0f} s")
             _sleep(pause_s, archive)
         except OSError as cause:
             if cause.filename and not Path(cause.filename).is_relative_to(transfer.cache):
                 raise DownloadFailed(f"{cause.filename} cannot be read ({cause.strerror}). Or {by_hand}") from cause
             raise cannot_write(transfer.cache, cause) from cause
-        except _kagglehub_errors() as cause:
-            raise DownloadFailed(f"kagglehub gave up: {cause}. Or {by_hand}") from cause
+        except own_errors() as cause:
+            raise DownloadFailed(f"{own_reason(cause)}. Or {by_hand}") from cause
 
 
 def _sleep(seconds: float, archive: Path) -> None:
@@ -107,14 +105,6 @@ def _sleep(seconds: float, archive: Path) -> None:
 def _kept(archive: Path, promise: str = " and are kept: the same command goes on from there") -> str:
     size = archive.stat().st_size if archive.is_file() else 0
     return f"; {size / _MB:,.1f} MB have arrived{promise}" if size else ""
-
-
-def _kagglehub_errors() -> tuple[type[Exception], ...]:
-    """Its own errors, and the ValueErrors that it raises for credentials and archives that it cannot read."""
-    from kagglehub import exceptions
-
-    own = (kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception))
-    return (*own, ValueError)
 
 
 class _NotTheRest(requests.RequestException):
@@ -201,7 +191,7 @@ def _stand_ins(transfer: _Transfer, cache: Path | None) -> Iterator[None]:
     def limited(
         adapter: requests.adapters.HTTPAdapter, request: requests.PreparedRequest, *given: Any, **options: Any
     ) -> requests.Response:
-        options["timeout"] = options.get("timeout") or (_CONNECT_S, _SILENCE_S)
+        options["timeout"] = options.get("timeout") or (CONNECT_S, SILENCE_S)
         response = send(adapter, request, *given, **options)
         stack.callback(response.close)  # kagglehub leaves that to chance
         if "Range" in request.headers and response.status_code in (200, 416):
@@ -252,53 +242,3 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
     finally:
         for name, value in kept.items():
             os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
-
-
-def _is_break(error: requests.RequestException) -> bool:
-    """Whether a connection ended that another attempt may mend."""
-    return error.response is None and isinstance(
-        error, requests.ConnectionError | requests.Timeout | requests.exceptions.ChunkedEncodingError
-    )
-
-
-def _reason(error: requests.RequestException) -> str:
-    """What is wrong and what to do, without a full stop."""
-    if error.response is not None:
-        return _refusal(error.response, error)
-    cause = _innermost(error)
-    host = urlsplit(str(error.request.url)).netloc if error.request is not None else "Kaggle"
-    if isinstance(error, requests.exceptions.ProxyError):
-        return f"the proxy did not let {host} through ({cause}): check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
-    if isinstance(error, requests.exceptions.SSLError):
-        return f"the certificate of {host} is not trusted ({cause}): behind a proxy that reads along, set REQUESTS_CA_BUNDLE"
-    if isinstance(error, requests.Timeout):
-        limit_s = _CONNECT_S if isinstance(error, requests.ConnectTimeout) else _SILENCE_S
-        return f"{host} did not answer in {limit_s:.0f} seconds: no network, or a firewall in between"
-    if _is_break(error):
-        return f"{host} cannot be reached ({cause}): no network, or a firewall in between"
-    return f"the request to {host} failed ({cause})"
-
-
-def _refusal(response: requests.Response, error: requests.RequestException) -> str:
-    status = response.status_code
-    if status in (401, 403):
-        if response.request.headers.get("Authorization"):
-            return f"Kaggle refused the credentials ({status}): correct or remove them ({_CREDENTIALS}); the database needs none"
-        return f"Kaggle refused ({status}): set KAGGLE_API_TOKEN to a token from https://www.kaggle.com/settings"
-    if status == 404:
-        return "Kaggle has no such dataset any more (404)"
-    if status == 429:
-        wait = response.headers.get("Retry-After")
-        return f"Kaggle had too many requests from here (429): try again in {f'{wait} seconds' if wait else 'an hour'}"
-    if status >= 500:
-        return f"Kaggle is out of order ({status}): try again later"
-    return f"Kaggle answered {status} ({error})"
-
-
-def _innermost(error: BaseException) -> str:
-    """The system's word for what went wrong, at the bottom of a chain of errors; else the chain's last words."""
-    chain = [error]
-    while (below := chain[-1].__cause__ or chain[-1].__context__) is not None and below not in chain:
-        chain.append(below)
-    system = [cause.strerror for cause in chain if isinstance(cause, OSError) and cause.strerror]
-    return (system[-1] if system else str(chain[-1])).rstrip(".").lower()

@@ -1,24 +1,41 @@
-"""Open every film once: is it readable, how large is it, which pixels does it hold, what does its header say."""
+"""Open every film once: is it readable, how large is it, which pixels does it hold, what do header and file say."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from plainfilm.core.image import pixel_sha256, read_film
 from plainfilm.core.progress import Progress
+from plainfilm.core.thumbnail import THUMBNAIL_PX, thumbnail
 from plainfilm.errors import BadImage
+from plainfilm.prepare.facts import NO_FACTS, FilmFacts, facts_table, film_facts
 
 _FILMS_A_BATCH = 64
+_NOTHING = np.zeros((THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
 
 
-def scan_films(rows: pd.DataFrame, key: bytes, progress: Progress) -> pd.DataFrame:
+class Scan(NamedTuple):
+    """What opening every film gave: the rows, filled in; with the same index what each file says without its anatomy; and
+    (N, 128, 128) uint8 thumbnails, black where a film cannot be read.
+    """
+
+    films: pd.DataFrame
+    facts: pd.DataFrame
+    thumbnails: NDArray[np.uint8]
+
+
+def scan_films(rows: pd.DataFrame, key: bytes, progress: Progress) -> Scan:
     """Fill width, height, sha256, status and error of each row; and patient, view, age, sex where only the header knows them.
 
     rows: with path (absolute), patient_id, view, age, sex as text.
@@ -26,19 +43,23 @@ def scan_films(rows: pd.DataFrame, key: bytes, progress: Progress) -> pd.DataFra
     A film that cannot be read becomes status `error` with the reason; the rest goes on. Two columns come on top, which the
     manifest does not keep: header_patient (the hashed PatientID) and oddities (what is odd about a readable file).
     """
-    facts = []
+    cells: list[dict[str, str]] = []
+    facts: list[FilmFacts] = []
+    thumbnails = _room_for(len(rows))
     with progress.task("Reading films", len(rows)) as task:
-        for fact in _facts_in_order([Path(path) for path in rows["path"]], key):
-            facts.append(fact)
+        for cells_of, facts_of, small in _read_in_order([Path(path) for path in rows["path"]], key):
+            thumbnails[len(cells)] = small
+            cells.append(cells_of)
+            facts.append(facts_of)
             task.advance()
-    found = pd.DataFrame(facts, index=rows.index, dtype=object)
+    found = pd.DataFrame(cells, index=rows.index, dtype=object)
     scanned = rows.copy()
     for name in ("width", "height", "sha256", "status", "error"):
         scanned[name] = found[name]
     for name in ("patient_id", "view", "age", "sex"):
         scanned[name] = rows[name].where(rows[name] != "", found[name])
     scanned["header_patient"], scanned["oddities"] = found["patient_id"], found["oddities"]
-    return scanned
+    return Scan(scanned, facts_table(facts, rows.index), thumbnails)
 
 
 def patient_hash(patient_id: str, key: bytes) -> str:
@@ -48,21 +69,29 @@ def patient_hash(patient_id: str, key: bytes) -> str:
     )
 
 
-def _facts_in_order(paths: list[Path], key: bytes) -> Iterator[dict[str, str]]:
-    """Facts of each film, in order; decoding overlaps on all cores, and only a few batches are in memory at once."""
+def _room_for(films: int) -> NDArray[np.uint8]:
+    """Thumbnails, all black, in a nameless file of the temporary folder, so that they need not all be in memory."""
+    shape = (films, THUMBNAIL_PX, THUMBNAIL_PX)
+    with tempfile.TemporaryFile() as file:
+        return np.memmap(file, np.uint8, "w+", shape=shape) if films else np.zeros(shape, np.uint8)
+
+
+def _read_in_order(paths: list[Path], key: bytes) -> Iterator[tuple[dict[str, str], FilmFacts, NDArray[np.uint8]]]:
+    """Each film in order; decoding overlaps on all cores, and only a few batches are in memory at once."""
     workers = cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(paths), _FILMS_A_BATCH * workers):
-            yield from pool.map(lambda path: _facts(path, key), paths[start : start + _FILMS_A_BATCH * workers])
+            yield from pool.map(lambda path: _read(path, key), paths[start : start + _FILMS_A_BATCH * workers])
 
 
-def _facts(path: Path, key: bytes) -> dict[str, str]:
+def _read(path: Path, key: bytes) -> tuple[dict[str, str], FilmFacts, NDArray[np.uint8]]:
+    """The cells of a film's row, the facts of its file, and its thumbnail."""
     try:
         film = read_film(path)
     except BadImage as error:
         blank = dict.fromkeys(("width", "height", "sha256", "patient_id", "view", "age", "sex", "oddities"), "")
-        return {**blank, "status": "error", "error": error.message}
-    return {
+        return {**blank, "status": "error", "error": error.message}, NO_FACTS, _NOTHING
+    cells = {
         "width": str(film.info.width),
         "height": str(film.info.height),
         "sha256": pixel_sha256(film.pixels),
@@ -74,3 +103,4 @@ def _facts(path: Path, key: bytes) -> dict[str, str]:
         "status": "ok",
         "error": "",
     }
+    return cells, film_facts(film), thumbnail(film.pixels)

@@ -30,7 +30,19 @@ SPLIT_FOLDERS = {
     "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
-TABLE_COLUMNS = ("path", "image_id", "label", "source", "patient_id", "view", "age", "sex", "mask_path", "split")
+TABLE_COLUMNS = (
+    "path",
+    "image_id",
+    "label",
+    "source",
+    "patient_id",
+    "view",
+    "age",
+    "sex",
+    "mask_path",
+    "split",
+    "side",
+)
 # Where the Radiography Database's sheets point to, and the collection's usual name.
 _SOURCE_OF_URL = (
     ("rsna-pneumonia-detection", "rsna"),
@@ -53,7 +65,8 @@ class Listing:
     """The films that a source holds, before any is opened.
 
     layout: "database", "classes", "table" or "films".
-    rows: path (absolute) and those of TABLE_COLUMNS that the layout tells; text, empty where unknown.
+    rows: path (absolute) and those of TABLE_COLUMNS that the layout tells; text, empty where unknown. `side` is the side of
+        somebody's own split, in any words, and serves `check` alone.
     root: the folder that all paths lie under.
     has_split: whether the source came with its own train, val, test.
     notes: what a person should know (files passed over, sheet rows without a film).

@@ -58,7 +58,8 @@ def split_by_group(films: pd.DataFrame, classes: Sequence[str], plan: SplitPlan)
         rng = np.random.default_rng([plan.seed, repeat])
         suffix = f"_r{repeat}" if plan.repeats > 1 else ""
         if plan.folds:
-            fold = _draw(films, classes, _fold_quota(films, classes, plan.folds), rng)
+            quota = _fold_quota(films, classes, plan.folds)
+            fold = _draw(films, classes, _checked(quota, classes, [f"fold {i}" for i in range(plan.folds)]), rng)
             for test in range(plan.folds):
                 place = np.where(fold == test, "test", np.where(fold == (test + 1) % plan.folds, "val", "train"))
                 columns[f"split{suffix}_f{test}"] = pd.Series(place, index=films.index, dtype=object)
@@ -88,6 +89,14 @@ def fill_validation(films: pd.DataFrame, classes: Sequence[str], plan: SplitPlan
     return place
 
 
+def folds_by_group(films: pd.DataFrame, classes: Sequence[str], folds: int, seed: int) -> NDArray[np.int64]:
+    """(N,) the fold of each row, 0 to folds - 1: whole groups only, each class as evenly as these allow.
+
+    films: rows with label and group. A class of fewer films than folds is missing from some.
+    """
+    return _draw(films, classes, _fold_quota(films, classes, folds), np.random.default_rng(seed))
+
+
 def _class_counts(films: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
     counts = films["label"].value_counts()
     return np.array([int(counts.get(name, 0)) for name in classes], dtype=np.int64)
@@ -108,10 +117,9 @@ def _quota(films: pd.DataFrame, classes: Sequence[str], plan: SplitPlan) -> NDAr
 
 
 def _fold_quota(films: pd.DataFrame, classes: Sequence[str], folds: int) -> NDArray[np.int64]:
-    counts = _class_counts(films, classes)
-    base, more = np.divmod(counts, folds)
-    quota = np.array([base + (fold < more) for fold in range(folds)])
-    return _checked(quota, classes, [f"fold {fold}" for fold in range(folds)])
+    """(folds, C) films wanted in each fold; with fewer films than folds, a class is missing from the last."""
+    base, more = np.divmod(_class_counts(films, classes), folds)
+    return np.array([base + (fold < more) for fold in range(folds)])
 
 
 def _checked(quota: NDArray[np.int64], classes: Sequence[str], names: list[str]) -> NDArray[np.int64]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.core.formats.jpeg import DHT, DQT, DRI, SCAN_DATA, SOS, Frame, Segments
+from plainfilm.core.formats.jpeg import DHT, DQT, DRI, SCAN_DATA, SOS, Frame, Segments, quantisation_tables
 from plainfilm.core.formats.raster import cut_off, damaged
 from plainfilm.errors import BadImage
 
@@ -90,7 +90,7 @@ def _scan(segments: Segments, frame: Frame) -> _Scan:
         if marker == DHT:
             huffman |= _huffman_tables(bytes(body))
         elif marker == DQT:
-            quantisation |= _quantisation_tables(bytes(body))
+            quantisation |= quantisation_tables(bytes(body))
         elif marker == DRI and len(body) == 2:
             restart_interval = int.from_bytes(body)
         elif marker == SOS:
@@ -136,19 +136,6 @@ def _huffman_tables(body: bytes) -> dict[int, _Huffman]:
         hop = np.where(length > 0, length + size, _NO_CODE_HOP).astype(np.uint8)
         tables[body[0]] = _Huffman(length, symbol, hop)
         body = body[17 + used :]
-    return tables
-
-
-def _quantisation_tables(body: bytes) -> dict[int, NDArray[np.float32]]:
-    """The tables of one DQT segment by number, each (64,) in stored order. Source: ITU-T T.81 B.2.4.1."""
-    tables = {}
-    while body:
-        width = 2 if body[0] >> 4 else 1
-        values = body[1 : 1 + 64 * width]
-        if len(values) < 64 * width:
-            raise damaged("a quantisation table of the JPEG")
-        tables[body[0] & 15] = np.frombuffer(values, f">u{width}").astype(np.float32)
-        body = body[1 + 64 * width :]
     return tables
 
 

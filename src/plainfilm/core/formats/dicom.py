@@ -64,6 +64,7 @@ class DicomFilm:
     bit_depth: bits stored. is_inverted: it was MONOCHROME1, and is turned over here.
     patient_id, view, sex, age (years): as in the header, "" and None where it does not say.
     notes: oddities that are no errors.
+    coding: the name of its transfer syntax.
     """
 
     pixels: Samples
@@ -74,6 +75,7 @@ class DicomFilm:
     age: float | None
     sex: str
     notes: tuple[str, ...]
+    coding: str
 
 
 def read_dicom(content: bytes, max_pixels: int) -> DicomFilm:
@@ -102,6 +104,7 @@ def read_dicom(content: bytes, max_pixels: int) -> DicomFilm:
         age=age,
         sex=sex if sex in ("M", "F", "O") else "",
         notes=(*film_notes, *age_notes, *display_notes, *pixel_notes, *pydicom_notes),
+        coding=UID(syntax).name,
     )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from plainfilm.core.formats.exif import orientation_of
 from plainfilm.core.formats.raster import Raster, Samples, check_size, cut_off, damaged, decoded_by_opencv
@@ -19,6 +21,10 @@ _PROCESSES = {
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical"),
     **dict.fromkeys((0xC9, 0xCA, 0xCB), "arithmetic"),
 }
+_SUBSAMPLINGS: dict[tuple[str, ...], str] = {
+    (first, "1x1", "1x1"): name
+    for first, name in (("1x1", "4:4:4"), ("2x1", "4:2:2"), ("2x2", "4:2:0"), ("1x2", "4:4:0"), ("4x1", "4:1:1"))
+}
 _NO_FILL = re.compile(rb"[^\xff]")
 _AFTER_SCAN = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")  # a marker that is no stuffed byte, no restart and no fill byte
 _AFTER_JPEG_LS_SCAN = re.compile(rb"\xff[\x80-\xfe]")  # there one bit is stuffed, not a byte (ITU-T T.87 A.1)
@@ -26,6 +32,9 @@ _MOST_SEGMENTS = 100_000
 _MOST_SCANS = 64  # encoders write about ten; each further one costs a pass over the whole picture
 _FILLING = 128  # the grey that libjpeg fills with where the data of a JPEG ends too early
 _FILLED_WIDTH = 128  # pixels, 16 blocks: as grey they cost at least 32 bits, more than the three bytes left out below
+
+# What the table of grey values adds up to at quality 50, from which most encoders scale it. Source: ITU-T T.81 table K.1.
+_SUM_AT_QUALITY_50 = 3688
 
 Segments = Sequence[tuple[int, memoryview]]
 
@@ -37,6 +46,8 @@ class Frame:
     process: baseline, extended, progressive, lossless, hierarchical, arithmetic or JPEG-LS.
     bit_depth: bits a sample. components: samples a pixel: 1 grey, 3 colour, 4 print colours.
     quantisation_table: the number of the table of the first component.
+    subsampling: "4:4:4", "4:2:0" and so on for the usual ways to store colour more coarsely, else the sampling factors;
+        "" for one component.
     """
 
     process: str
@@ -45,6 +56,7 @@ class Frame:
     bit_depth: int
     components: int
     quantisation_table: int
+    subsampling: str
 
 
 def read_jpeg(content: bytes, max_pixels: int) -> Raster:
@@ -60,6 +72,8 @@ def read_jpeg(content: bytes, max_pixels: int) -> Raster:
         bit_depth=8,
         colour="grey" if frame.components == 1 else "rgb",
         orientation=orientation_of(exif),
+        coding=f"{frame.process} {frame.subsampling}".strip(),
+        jpeg_quality=_quality(segments, frame),
     )
 
 
@@ -115,7 +129,22 @@ def jpeg_frame(segments: Segments) -> Frame:
     if len(body) < 9 or len(body) != 6 + 3 * body[5]:
         raise damaged("the frame header of the JPEG is of a wrong length")
     bit_depth, height, width, components = struct.unpack_from(">BHHB", body)
-    return Frame(_PROCESSES[marker], width, height, bit_depth, components, body[8])
+    factors = tuple(f"{factor >> 4}x{factor & 15}" for factor in body[7::3])
+    subsampling = _SUBSAMPLINGS.get(factors, " ".join(factors)) if components > 1 else ""
+    return Frame(_PROCESSES[marker], width, height, bit_depth, components, body[8], subsampling)
+
+
+def quantisation_tables(body: bytes) -> dict[int, NDArray[np.float32]]:
+    """The tables of one DQT segment by number, each (64,) in stored order. Source: ITU-T T.81 B.2.4.1."""
+    tables = {}
+    while body:
+        width = 2 if body[0] >> 4 else 1
+        values = body[1 : 1 + 64 * width]
+        if len(values) < 64 * width:
+            raise damaged("a quantisation table of the JPEG")
+        tables[body[0] & 15] = np.frombuffer(values, f">u{width}").astype(np.float32)
+        body = body[1 + 64 * width :]
+    return tables
 
 
 def decoded_jpeg(content: bytes, segments: Segments, frame: Frame) -> Samples:
@@ -156,3 +185,24 @@ def _is_stored_grey(content: bytes, segments: Segments, frame: Frame, pixels: Sa
     end = content.rfind(last_scan) + len(last_scan)
     without_end = _decoded(content[: end - 3] + content[end:], frame)
     return bool((pixels[without_end != pixels] == _FILLING).all())
+
+
+def _quality(segments: Segments, frame: Frame) -> float | None:
+    """The quality at which an encoder of the usual kind writes a first quantisation table as coarse as this one.
+
+    Such encoders scale the table of quality 50 by 50 / quality below it and by 2 - quality / 50 above, and round.
+    Returns 1 to 100, good to about one from 25 on, below which tables reach their largest number and all seem better than
+    they are; None where the table is missing or damaged. Source: libjpeg, jcparam.c.
+    """
+    tables: dict[int, NDArray[np.float32]] = {}
+    try:
+        for marker, body in segments:
+            if marker == DQT:
+                tables |= quantisation_tables(bytes(body))
+    except BadImage:  # OpenCV could decode the picture all the same
+        return None
+    table = tables.get(frame.quantisation_table)
+    if table is None:
+        return None
+    scale = float(table.sum()) / _SUM_AT_QUALITY_50
+    return round(min(100.0, max(1.0, 100 - 50 * scale if scale < 1 else 50 / scale)), 1)

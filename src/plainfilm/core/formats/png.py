@@ -60,6 +60,7 @@ def read_png(content: bytes, max_pixels: int) -> Raster:
         bit_depth=declared.bit_depth,
         colour=_COLOUR_NAMES[declared.colour_type],
         orientation=orientation_of(declared.exif),
+        coding="interlaced" if declared.is_interlaced else "",
     )
 
 

@@ -30,6 +30,8 @@ class Raster:
     orientation: EXIF and TIFF orientation, 1 (upright) to 8.
     is_inverted: the file stored white as the smallest number; the samples here are already turned over.
     notes: oddities that are no errors.
+    coding: how the format holds the samples, where it knows several ways; "" else.
+    jpeg_quality: 1 to 100 as most encoders count it, estimated; None where no JPEG, or not to be told.
     """
 
     samples: Samples
@@ -39,6 +41,8 @@ class Raster:
     orientation: int = 1
     is_inverted: bool = False
     notes: tuple[str, ...] = ()
+    coding: str = ""
+    jpeg_quality: float | None = None
 
 
 def cut_off(what: str) -> BadImage:

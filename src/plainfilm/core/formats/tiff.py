@@ -38,6 +38,7 @@ _TILE_COUNTS, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _JPEG_TABLES = 325, 338, 339, 347
 _TAGS = frozenset((*range(254, 260), 262, 266, 273, 274, 277, 278, 279, 284, 317, 320, *range(322, 326), 338, 339, 347))
 
 _NONE, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACKBITS = 1, 5, 7, 8, 32946, 32773
+_CODINGS = {_NONE: "", _LZW: "LZW", _JPEG: "JPEG", _DEFLATE: "deflate", _OLD_DEFLATE: "deflate", _PACKBITS: "PackBits"}
 _OTHER_COMPRESSIONS = {2: "CCITT", 3: "CCITT", 4: "CCITT", 6: "old JPEG", 34712: "JPEG 2000", 34925: "LZMA"}
 _WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 # (samples, colours) that may be compressed as JPEG: the number of their transform in Adobe's marker; grey needs none.
@@ -113,6 +114,7 @@ def read_tiff(content: bytes, max_pixels: int) -> Raster:
         orientation=page.orientation,
         is_inverted=is_inverted,
         notes=notes,
+        coding=_CODINGS[page.compression],
     )
 
 
@@ -229,7 +231,7 @@ def _blocks(directory: _Directory, count: int, is_tiled: bool, file_bytes: int) 
 
 def _check_compression(compression: int, bits: int, samples: int, colour: int, is_planar: bool) -> None:
     """Raise BadImage for a compression that is not read, or not for such samples."""
-    if compression not in (_NONE, _LZW, _JPEG, _DEFLATE, _OLD_DEFLATE, _PACKBITS):
+    if compression not in _CODINGS:
         name = _OTHER_COMPRESSIONS.get(compression, "unknown")
         raise BadImage(f"is a TIFF with {name} compression ({compression}), which is not read; save it as PNG")
     if compression == _JPEG and (bits != 8 or is_planar or (samples, colour) not in _JPEG_COLOURS):

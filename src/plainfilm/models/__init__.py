@@ -1,0 +1,1 @@
+"""What ships inside: the network that finds near twins, and what an average chest film looks like."""

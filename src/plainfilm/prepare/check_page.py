@@ -1,0 +1,109 @@
+"""The page of a check: the verdict, what was found, and the films concerned, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from plainfilm.core.image import read_film
+from plainfilm.core.page import (
+    Card,
+    Html,
+    Level,
+    Section,
+    alert,
+    cards,
+    film,
+    film_png,
+    gallery,
+    joined,
+    page,
+    paragraph,
+    section,
+    strong,
+)
+from plainfilm.errors import BadImage
+from plainfilm.prepare.check import Finding, has_leak
+from plainfilm.prepare.duplicates import IDENTICAL
+from plainfilm.prepare.survey import Survey
+
+_SETS_SHOWN = 12  # of each finding; the table has all
+_FILMS_OF_A_SET = 4
+_SIDE_PX = 224
+_LEVELS: dict[str, Level] = {"failure": "failure", "warning": "warning", "note": "note"}
+
+
+def check_page(findings: Sequence[Finding], survey: Survey, name: str, sides: Sequence[str] | None) -> str:
+    """One offline page. name: what was checked. sides: where each film stands in the split; None where there is no split."""
+    return page(f"Check of {name}", list(_sections(findings, survey, sides)), lead=verdict(findings, sides is not None))
+
+
+def verdict(findings: Sequence[Finding], has_split: bool) -> str:
+    """One sentence."""
+    leaks = [finding for finding in findings if finding.kind == "leak"]
+    others = sum(finding.level == "warning" for finding in findings)
+    rest = f"; {others} more {'thing' if others == 1 else 'things'} to look at" if others else ""
+    if leaks:
+        return f"LEAKS: {'; '.join(finding.text.partition(';')[0] for finding in leaks)}{rest}"
+    if not has_split:
+        return f"no split to check{rest or '; nothing odd was found'}"
+    return f"no leak was found{rest}"
+
+
+def _sections(findings: Sequence[Finding], survey: Survey, sides: Sequence[str] | None) -> Iterator[Section]:
+    films = survey.films
+    readable = int((films["status"] == "ok").sum())
+    pairs = [twin for twin in survey.twins if twin.kind != IDENTICAL]
+    counted = cards(
+        [
+            Card("Films", f"{len(films):,}", f"{readable:,} readable"),
+            Card(
+                "Groups", f"{films.loc[films['status'] == 'ok', 'group'].nunique():,}", "same patient or same picture"
+            ),
+            Card("Identical pairs", f"{len(survey.twins) - len(pairs):,}", "the same pixels in several files"),
+            Card("Near twins", f"{len(pairs):,}", "pairs that hold one picture, changed"),
+        ]
+    )
+    if has_leak(findings):
+        box = alert(
+            "failure",
+            "This split leaks",
+            "Scores measured on it are too good: films of the test were seen in training.",
+        )
+    elif sides is None:
+        box = alert("note", "No split", "No film has a place in a split: leaks could not be looked for.")
+    else:
+        box = alert(
+            "pass", "No leak was found", "No group, patient, picture or near twin stands on two sides of the split."
+        )
+    yield section("Verdict", box, counted)
+    for finding in findings:
+        shown = finding.rows[:_SETS_SHOWN]
+        more = len(finding.rows) - len(shown)
+        note = paragraph(f"{more:,} more are in the table.", soft=True) if more > 0 else Html()
+        sheets = [_sheet(finding, place, survey, sides) for place in range(len(shown))]
+        is_single = all(len(rows) == 1 for rows in shown)
+        pictures = gallery([one for sheet in sheets for one in sheet]) if is_single else joined(*map(gallery, sheets))
+        yield section(finding.title, alert(_LEVELS[finding.level], finding.text), pictures if shown else Html(), note)
+
+
+def _sheet(finding: Finding, place: int, survey: Survey, sides: Sequence[str] | None) -> list[Html]:
+    """The films of one set, each with where it stands."""
+    reason = finding.reasons[place] if finding.reasons else ""
+    pictures = []
+    for row in finding.rows[place][:_FILMS_OF_A_SET]:
+        known = survey.films.iloc[row]
+        where = " · ".join(part for part in (str(known["label"]), sides[row] if sides else "", reason) if part)
+        picture = _picture(survey, row) if known["status"] == "ok" else "cannot be read"
+        pictures.append(film(picture, f"Film {known['image_id']}", strong(str(known["image_id"])), where))
+    return pictures
+
+
+def _picture(survey: Survey, row: int) -> bytes:
+    """The film as a small PNG in its own shape; its thumbnail where the file is gone (it came out of an archive)."""
+    try:
+        pixels = read_film(str(survey.films["path"].iloc[row])).pixels
+    except BadImage:
+        return film_png(survey.thumbnails[row], _SIDE_PX)
+    return film_png((pixels if pixels.dtype == np.uint8 else pixels >> 8).astype(np.uint8), _SIDE_PX)

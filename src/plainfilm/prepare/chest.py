@@ -1,0 +1,105 @@
+"""Does a picture look like a frontal chest film? A suspicion, never a verdict.
+
+    python -m plainfilm.prepare.chest FOLDER... -o src/plainfilm/models/chest.npz
+
+The average frontal film and the main ways in which films differ from it (principal components at 32 pixels) explain
+most of any other frontal film, and little of a CT slice, a photograph or a hand. A film that is explained well with its
+sign turned is inverted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib.resources import files
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from plainfilm.core.files import written_whole
+from plainfilm.core.image import is_film_name, read_film
+from plainfilm.core.thumbnail import thumbnail
+from plainfilm.errors import BadImage
+
+_SIDE_PX = 32
+_COMPONENTS = 12
+_FOREIGN_SHARE = 0.002  # of real chest films may be suspected
+
+
+class Likeness(NamedTuple):
+    """How much like a frontal chest film each picture is.
+
+    value: (N,) float, 0..1, share of the picture that is explained; 0 for one without any contrast.
+    is_foreign, is_inverted: (N,) bool, suspicions.
+    """
+
+    value: NDArray[np.float64]
+    is_foreign: NDArray[np.bool_]
+    is_inverted: NDArray[np.bool_]
+
+
+def likeness(thumbnails: NDArray[np.uint8]) -> Likeness:
+    """Likeness of (N, H, H) uint8 thumbnails."""
+    with np.load(BytesIO(files("plainfilm.models").joinpath("chest.npz").read_bytes())) as known:
+        mean, components, least = known["mean"], known["components"], float(known["least"])
+    films = _prepared(thumbnails)
+    along = films @ mean  # (N,) how far a film goes along the average one; negative where it is inverted
+    value = _explained(films, mean, components)
+    inverted = _explained(-films, mean, components)
+    is_inverted = (along < 0) & (inverted > value) & (inverted >= least)
+    return Likeness(value, (np.maximum(value, inverted) < least) & ~is_inverted, is_inverted)
+
+
+def _prepared(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(N, 32 * 32) ranks of grey, free of exposure and contrast, mean 0 and length 1."""
+    small = np.stack([cv2.resize(film, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA) for film in thumbnails])
+    flat = small.reshape(len(small), -1)
+    order = flat.argsort(1, kind="stable").argsort(1, kind="stable").astype(np.float64)
+    order[flat.std(1) < 1] = 0
+    centred = order - order.mean(1, keepdims=True)
+    length = np.linalg.norm(centred, axis=1, keepdims=True)
+    return np.asarray(centred / np.maximum(length, 1e-9), np.float64)
+
+
+def _explained(
+    films: NDArray[np.float64], mean: NDArray[np.float64], components: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Share of each film that the average film, with its own sign, and the components account for."""
+    along = np.maximum(films @ mean, 0)
+    return np.asarray(along**2 + ((films @ components.T) ** 2).sum(1), np.float64)
+
+
+def fit(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
+    """The average film, the components, and the least likeness of real films: what the file in `models` holds."""
+    films = _prepared(thumbnails)
+    mean = films.mean(0)
+    mean /= np.linalg.norm(mean)
+    rest = films - np.outer(films @ mean, mean)
+    components = np.linalg.svd(rest, full_matrices=False)[2][:_COMPONENTS]
+    least = np.quantile(_explained(films, mean, components), _FOREIGN_SHARE)
+    return mean.astype(np.float32), components.astype(np.float32), float(least)
+
+
+def main() -> None:
+    """Fit on the films below some folders."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("-o", "--output", type=Path, required=True)
+    options = parser.parse_args()
+    found = []
+    for path in sorted(path for folder in options.folders for path in folder.rglob("*") if is_film_name(path)):
+        try:
+            found.append(thumbnail(read_film(path).pixels))
+        except BadImage as error:
+            print(error, file=sys.stderr)
+    mean, components, least = fit(np.stack(found))
+    with written_whole(options.output) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(file, mean=mean, components=components, least=least)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The parts of the explore page, one file each; `prepare.explore` puts them in order."""

@@ -1,0 +1,66 @@
+"""Which films may be twins: an embedding of every thumbnail, and for each film its nearest neighbours.
+
+The network (`learn/twin_network.py` trained it, `models/twins.onnx` holds it) puts a film and its spoiled copies close together. It
+only proposes; `registration.py` decides. Neighbours come from a graph that is searched in logarithmic time (Malkov & Yashunin 2018,
+HNSW), not from all pairs.
+"""
+
+from __future__ import annotations
+
+from importlib.resources import files
+
+import faiss
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from plainfilm.core.progress import Progress
+
+_BATCH = 256
+_NEIGHBOURS = 12  # a film; a larger family of copies hangs together through its members
+# The least cosine of a film's nearest neighbour, the second, and the others. Copies lie above 0.7 with few exceptions, most above
+# 0.9; unrelated films at hand lie between 0.6 and 0.85 from their nearest.
+_LEAST_COSINE = (0.65, 0.7, 0.8)
+_LINKS = 16  # HNSW: edges a node
+_EXACT_BELOW = 3000  # films for which all pairs cost nothing
+
+
+def embed(thumbnails: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
+    """(N, H, H) uint8 thumbnails -> (N, D) float32 of length 1."""
+    session = onnxruntime.InferenceSession(
+        files("plainfilm.models").joinpath("twins.onnx").read_bytes(), providers=["CPUExecutionProvider"]
+    )
+    side = session.get_inputs()[0].shape[-1]
+    factor = thumbnails.shape[1] // side
+    found = []
+    with progress.task("Looking for near twins", len(thumbnails)) as task:
+        for start in range(0, len(thumbnails), _BATCH):
+            films = thumbnails[start : start + _BATCH]
+            small = films.reshape(len(films), side, factor, side, factor).mean((2, 4), dtype=np.float32) / 255
+            found.append(session.run(["embedding"], {"films": small[:, None]})[0])
+            task.advance(len(films))
+    return np.concatenate(found).astype(np.float32)
+
+
+def candidates(embedding: NDArray[np.float32]) -> list[tuple[int, int, float]]:
+    """Pairs (first < second) of films that may be twins, with their cosine: of each film its nearest neighbour, and others if near.
+
+    embedding: (N, D) float32 of length 1.
+    """
+    count, width = embedding.shape
+    if count < 2:
+        return []
+    index: faiss.Index = faiss.IndexFlatIP(width)
+    if count > _EXACT_BELOW:
+        index = faiss.IndexHNSWFlat(width, _LINKS, faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction, index.hnsw.efSearch = 80, 64
+    index.add(embedding)
+    cosine, neighbour = index.search(embedding, min(_NEIGHBOURS + 1, count))
+    first = np.repeat(np.arange(count), neighbour.shape[1])
+    second, alike = neighbour.ravel(), cosine.ravel()
+    is_other = (second >= 0) & (second != first)
+    rank = (np.cumsum(is_other.reshape(neighbour.shape), axis=1) - 1).ravel()
+    kept = is_other & (alike >= np.array(_LEAST_COSINE)[np.clip(rank, 0, len(_LEAST_COSINE) - 1)])
+    pairs = np.sort(np.stack([first[kept], second[kept]], 1), axis=1)
+    pairs, places = np.unique(pairs, axis=0, return_index=True)
+    return [(int(one), int(two), float(value)) for (one, two), value in zip(pairs, alike[kept][places], strict=True)]
