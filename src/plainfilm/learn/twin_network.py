@@ -118,15 +118,20 @@ def spoiled(films: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def _written_on(films: torch.Tensor, chosen: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Some small bright or dark bars, like letters and lines of writing."""
+    """Some bright or dark bars: letters, words, boxes with words in them."""
     films = films.clone()
     for film in torch.nonzero(chosen).flatten().tolist():
         for _ in range(int(torch.randint(1, 9, (), generator=generator))):
-            height, width = torch.randint(1, 9, (2,), generator=generator).tolist()
+            height = int(torch.randint(1, 8, (), generator=generator))
+            width = int(
+                torch.randint(1, 44 if torch.rand((), generator=generator) < 0.35 else 9, (), generator=generator)
+            )
             top = int(torch.randint(0, INPUT_PX - height, (), generator=generator))
             start = int(torch.randint(0, INPUT_PX - width, (), generator=generator))
             shade = float(torch.rand((), generator=generator) > 0.3)
-            films[film, :, top : top + height, start : start + width] = shade
+            letters = films[film, :, top : top + height, start : start + width]
+            gaps = torch.rand(letters.shape, generator=generator) < 0.7
+            films[film, :, top : top + height, start : start + width] = torch.where(gaps, shade, letters)
     return films
 
 
