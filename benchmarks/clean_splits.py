@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from plainfilm.core.image import read_film
+from plainfilm.core.manifest import Manifest
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.inspection import inspect
 from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
@@ -24,14 +25,13 @@ from spoil import KINDS, encoded
 
 def as_folders(data: Path, target: Path) -> dict[str, list[Path]]:
     """Lay a manifest's films out as train, val, test by class; returns the films of each side."""
-    from plainfilm.core.manifest import Manifest
-
-    manifest, placed = Manifest.open(data), {}
-    for row in manifest.ok.itertuples():
-        place = target / row.split / row.label / Path(row.path).name
+    manifest = Manifest.open(data)
+    placed: dict[str, list[Path]] = {}
+    for path, split, label in manifest.ok[["path", "split", "label"]].astype(str).itertuples(index=False, name=None):
+        place = target / split / label / Path(path).name
         place.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(manifest.film_path(row.path), place)
-        placed.setdefault(row.split, []).append(place)
+        shutil.copyfile(manifest.film_path(path), place)
+        placed.setdefault(split, []).append(place)
     return placed
 
 
@@ -52,13 +52,14 @@ def main() -> None:
             if inspect(root / "data").is_leaking:
                 accused.append(seed)
             sides = as_folders(root / "data", root / "theirs")
-            copies = {}
-            for film in rng.choice(sides["test"], max(1, len(sides["test"]) // 100), replace=False):
+            copies: dict[str, tuple[str, str]] = {}
+            chosen = rng.choice(len(sides["test"]), max(1, len(sides["test"]) // 100), replace=False)
+            for film in (sides["test"][place] for place in chosen):
                 kind = str(rng.choice(list(KINDS)))
                 ending, content = encoded(KINDS[kind](read_film(film).pixels, rng), kind, rng)
-                copy = root / "theirs" / "train" / Path(film).parent.name / f"leak-{len(copies)}{ending}"
+                copy = root / "theirs" / "train" / film.parent.name / f"leak-{len(copies)}{ending}"
                 copy.write_bytes(content)
-                copies[copy.stem] = (Path(film).stem, kind)
+                copies[copy.stem] = (film.stem, kind)
             findings = inspect(root / "theirs")
             leaking = {
                 frozenset(findings.survey.films["image_id"].iloc[list(rows)])
@@ -67,8 +68,8 @@ def main() -> None:
                 for rows in finding.rows
             }
             planted += len(copies)
-            for copy, (film, kind) in copies.items():
-                is_named = any({copy, film} <= pair for pair in leaking)
+            for twin, (original, kind) in copies.items():
+                is_named = any({twin, original} <= pair for pair in leaking)
                 named += is_named
                 missed += [] if is_named else [(seed, kind)]
         print(f"seed {seed}: {'ACCUSED' if seed in accused else 'clean'}; {named} of {planted} leaks named", flush=True)

@@ -18,7 +18,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -39,7 +39,7 @@ Pairs = set[tuple[str, str]]
 def plant(films: list[Path], work: Path, each: int, seed: int, together: int) -> dict[str, tuple[str, str]]:
     """Copy the films and their spoiled copies into `work`; returns planted name -> (name of its film, kind)."""
     rng = np.random.default_rng(seed)
-    planted = {}
+    planted: dict[str, tuple[str, str]] = {}
     kinds = [*KINDS, *(["two at once"] if together else [])]
     order = rng.permutation(len(films))
     taken = iter(order)
@@ -154,7 +154,7 @@ def score(name: str, pairs: Pairs, planted: dict[str, tuple[str, str]], known: P
     for one, other in known:
         if head(one) != head(other):
             family[head(one)] = head(other)
-    wanted, hit, right, wrong = (defaultdict(int) for _ in range(4))
+    wanted, hit, right, wrong = Counter[str](), Counter[str](), Counter[str](), Counter[str]()
     for twin, (film, kind) in planted.items():
         wanted[kind] += 1
         hit[kind] += _pair(twin, film) in pairs
@@ -250,9 +250,8 @@ def _another(one: NDArray[np.uint8], other: NDArray[np.uint8], rng: np.random.Ge
     bend = cv2.resize(rng.normal(0, 4, (5, 5, 2)).astype(np.float32), (side, side), interpolation=cv2.INTER_CUBIC)
     rows, columns = np.mgrid[:side, :side].astype(np.float32)
     mixed = cv2.addWeighted(one, share, other, 1 - share, 0)
-    return cv2.remap(
-        mixed, columns + bend[..., 0], rows + bend[..., 1], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
+    columns, rows = columns + bend[..., 0], rows + bend[..., 1]
+    return cv2.remap(mixed, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
 
 
 def _pair(one: str, other: str) -> tuple[str, str]:

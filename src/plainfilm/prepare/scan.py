@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from plainfilm.core.files import cannot_write
 from plainfilm.core.image import pixel_sha256, read_film
 from plainfilm.core.progress import Progress
 from plainfilm.core.thumbnail import THUMBNAIL_PX, thumbnail
@@ -22,6 +23,8 @@ from plainfilm.errors import BadImage
 from plainfilm.prepare.facts import NO_FACTS, FilmFacts, facts_table, film_facts
 
 _FILMS_A_BATCH = 64
+_FILMS_A_WRITE = 1024
+_IN_MEMORY_BYTES = 1 << 29  # 32,768 thumbnails
 _NOTHING = np.zeros((THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
 
 
@@ -70,10 +73,23 @@ def patient_hash(patient_id: str, key: bytes) -> str:
 
 
 def _room_for(films: int) -> NDArray[np.uint8]:
-    """Thumbnails, all black, in a nameless file of the temporary folder, so that they need not all be in memory."""
+    """Thumbnails, all black; those of a large set in a nameless file of the temporary folder, not in memory.
+
+    Raises CannotWrite where that folder is too full for them, before a film is read.
+    """
     shape = (films, THUMBNAIL_PX, THUMBNAIL_PX)
-    with tempfile.TemporaryFile() as file:
-        return np.memmap(file, np.uint8, "w+", shape=shape) if films else np.zeros(shape, np.uint8)
+    if films * _NOTHING.size <= _IN_MEMORY_BYTES:
+        return np.zeros(shape, np.uint8)
+    try:
+        with tempfile.TemporaryFile() as file:
+            for start in range(
+                0, films, _FILMS_A_WRITE
+            ):  # a file with holes would end the process when the disk fills up
+                file.write(bytes(_NOTHING.size * min(_FILMS_A_WRITE, films - start)))
+            file.flush()
+            return np.memmap(file, np.uint8, "r+", shape=shape)
+    except OSError as error:
+        raise cannot_write(Path(tempfile.gettempdir()), error) from error
 
 
 def _read_in_order(paths: list[Path], key: bytes) -> Iterator[tuple[dict[str, str], FilmFacts, NDArray[np.uint8]]]:
