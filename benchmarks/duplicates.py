@@ -158,10 +158,11 @@ def score(name: str, pairs: Pairs, planted: dict[str, tuple[str, str]], known: P
     for twin, (film, kind) in planted.items():
         wanted[kind] += 1
         hit[kind] += _pair(twin, film) in pairs
-    false_of_films = 0
-    for one, other in pairs:
+    false_of_films, false = 0, []
+    for one, other in sorted(pairs):
         kinds = {planted[film][1] for film in (one, other) if film in planted}
         is_right = head(film_of.get(one, one)) == head(film_of.get(other, other))
+        false += [] if is_right else [(film_of.get(one, one), film_of.get(other, other))]
         if not kinds:
             false_of_films += not is_right
         for kind in kinds:
@@ -177,7 +178,8 @@ def score(name: str, pairs: Pairs, planted: dict[str, tuple[str, str]], known: P
     total = f"{sum(right.values()) / said:.4f}" if said else "-"
     recall = sum(hit.values()) / sum(wanted.values())
     print(f"  all: recall {recall:.4f}, precision {total}")
-    print(f"  pairs between films as they were, not known as copies: {false_of_films:,}", flush=True)
+    print(f"  pairs between films as they were, not known as copies: {false_of_films:,}")
+    print(f"  wrong, by the films behind them: {false[:8]}", flush=True)
 
 
 def run_planted(folder: Path, each: int, seed: int, known_path: Path | None, together: bool, peers: bool) -> None:

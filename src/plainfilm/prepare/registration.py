@@ -29,6 +29,7 @@ _WORTH_ANOTHER_LOOK = 0.5  # agreement of the coarse films below which two are c
 _WORTH_REFINING = 0.72  # the same for the middle size; copies of every kind lie above 0.76
 _WINDOWS = 8  # a side
 _COMPARED_AT_PX = 2.0  # sigma: what is finer is noise, compression, and the last error of registration
+_DEVIATION_QUANTILE = 0.99
 _STANDS_OUT = 1.5  # difference of local contrast that is writing rather than picture
 _TRIMMED = 0.2  # of the structure, where two films agree least: a spoiled corner does not part two copies
 _LEAST_STRUCTURE = 0.05  # variance of a window that has any
@@ -45,12 +46,15 @@ class Alignment:
     similarity: -1..1, how far the fine structure of the two agrees where they overlap: the mean correlation of their windows,
         weighted by structure, without the fifth that agrees least. -1 where too little overlaps or nothing agrees.
     coverage: share of windows whose correlation is above a half.
+    deviation: the difference of local contrast that one pixel in a hundred exceeds, in standard deviations of the surroundings, 0 to
+        6. A copy deviates nowhere by much, another exposure of the same chest where heart, gas or diaphragm have moved.
     matrix: (2, 3), from the first film's pixels to the second's, as shares of the side, after the mirroring.
     is_mirrored, is_inverted: left is right; black is white.
     """
 
     similarity: float
     coverage: float
+    deviation: float
     matrix: NDArray[np.float64]
     is_mirrored: bool
     is_inverted: bool
@@ -102,7 +106,7 @@ def _local_contrast(film: NDArray[np.uint8], valid: NDArray[np.uint8]) -> Floats
     return clipped
 
 
-_NOTHING_IN_COMMON = Alignment(-1.0, 0.0, np.eye(2, 3), False, False)
+_NOTHING_IN_COMMON = Alignment(-1.0, 0.0, 6.0, np.eye(2, 3), False, False)
 
 
 def align(first: Structure, second: Structure) -> Alignment:
@@ -138,8 +142,11 @@ def align(first: Structure, second: Structure) -> Alignment:
     written = cv2.dilate((np.abs(one - two) > _STANDS_OUT).astype(np.uint8), np.ones((5, 5), np.uint8))
     overlap &= np.asarray(1 - written, np.uint8)
     one, two = (_local_contrast(film, overlap) for film in films)  # writing weighs on its surroundings too
+    one, two = (np.asarray(cv2.GaussianBlur(film, (0, 0), _COMPARED_AT_PX), np.float32) for film in (one, two))
     similarity, coverage = _window_agreement(one, two, overlap)
-    return Alignment(similarity, coverage, matrix.astype(np.float64), is_mirrored, is_inverted)
+    difference = np.abs(one - two)[overlap > 0]
+    deviation = float(np.quantile(difference, _DEVIATION_QUANTILE)) if len(difference) else 6.0
+    return Alignment(similarity, coverage, deviation, matrix.astype(np.float64), is_mirrored, is_inverted)
 
 
 def _picture(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -260,9 +267,6 @@ def _window_agreement(first: Floats, second: Floats, overlap: NDArray[np.uint8])
     """The mean correlation of windows, weighted by their structure, without the worst; and the share of windows that agree."""
     if overlap.mean() < _LEAST_OVERLAP:
         return -1.0, 0.0
-    first, second = (
-        np.asarray(cv2.GaussianBlur(film, (0, 0), _COMPARED_AT_PX), np.float32) for film in (first, second)
-    )
     weight = overlap.astype(np.float32)
     inside = _window_sums(weight)
     sums = [_window_sums(values * weight) for values in (first, second, first * first, second * second, first * second)]
