@@ -46,8 +46,8 @@ class Alignment:
     similarity: -1..1, how far the fine structure of the two agrees where they overlap: the mean correlation of their windows,
         weighted by structure, without the fifth that agrees least. -1 where too little overlaps or nothing agrees.
     coverage: share of windows whose correlation is above a half.
-    deviation: the difference of local contrast that one pixel in a hundred exceeds, in standard deviations of the surroundings, 0 to
-        6. A copy deviates nowhere by much, another exposure of the same chest where heart, gas or diaphragm have moved.
+    deviation: the difference of local contrast that one pixel in a hundred exceeds, in standard deviations of the surroundings,
+        0 to 6. A copy deviates nowhere by much, another exposure of the same chest where heart, gas or diaphragm have moved.
     matrix: (2, 3), from the first film's pixels to the second's, as shares of the side, after the mirroring.
     is_mirrored, is_inverted: left is right; black is white.
     """
