@@ -25,8 +25,9 @@ _FLOOR = 4.0  # grey levels of an equalised thumbnail; weaker local contrast is 
 _ANGLES = (-4.0, 0.0, 4.0)
 _SCALES = (0.82, 1.0, 1.22)
 _TRIED = 3  # coarse positions that are refined
-_WORTH_ANOTHER_LOOK = 0.5  # agreement of the coarse films below which two are certainly different pictures
-_WORTH_REFINING = 0.72  # the same for the middle size; copies of every kind lie above 0.76
+# Agreement below which two films are different pictures: of 1,700 copies the least had 0.78 and 0.765.
+_WORTH_ANOTHER_LOOK = 0.70  # at the coarse size
+_WORTH_REFINING = 0.74  # at the middle size
 _WINDOWS = 8  # a side
 _COMPARED_AT_PX = 2.0  # sigma: what is finer is noise, compression, and the last error of registration
 _DEVIATION_QUANTILE = 0.99
@@ -114,7 +115,7 @@ def align(first: Structure, second: Structure) -> Alignment:
     best: tuple[float, NDArray[np.float32], bool, bool] | None = None
     for _, is_mirrored, is_inverted, start in _coarse(first.coarse, second.coarse)[:_TRIED]:
         moving = _posed(second.coarse, is_mirrored, is_inverted)
-        matrix = _refined(first.coarse, moving, start, 15)
+        matrix = _refined(first.coarse, moving, start, 12, 1e-3)
         agreement = -1.0 if matrix is None else _agreement_at(first.coarse, moving, matrix)
         if matrix is not None and (best is None or agreement > best[0]):
             best = agreement, matrix, is_mirrored, is_inverted
@@ -122,12 +123,12 @@ def align(first: Structure, second: Structure) -> Alignment:
         return _NOTHING_IN_COMMON
     _, start, is_mirrored, is_inverted = best
     moving, seen = _posed(second.middle, is_mirrored, is_inverted), _posed(second.middle_valid, is_mirrored, False)
-    matrix = _refined(first.middle, moving, start, 20, first.middle_valid, seen)
+    matrix = _refined(first.middle, moving, start, 16, 1e-3, first.middle_valid, seen)
     if matrix is None or _agreement_at(first.middle, moving, matrix) < _WORTH_REFINING:
         return _NOTHING_IN_COMMON
     side = len(first.fine)
     moving, seen = _posed(second.fine, is_mirrored, is_inverted), _posed(second.valid, is_mirrored, False)
-    matrix = _refined(first.fine, moving, matrix, 40, first.valid, seen)
+    matrix = _refined(first.fine, moving, matrix, 40, 1e-4, first.valid, seen)
     if matrix is None:
         return _NOTHING_IN_COMMON
     pixels = _at_size(matrix, side)
@@ -200,6 +201,7 @@ def _refined(
     moving: Floats,
     start: NDArray[np.float32],
     steps: int,
+    least_gain: float,
     template_valid: NDArray[np.uint8] | None = None,
     moving_valid: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.float32] | None:
@@ -207,7 +209,7 @@ def _refined(
     side = len(template)
     everywhere = np.ones(template.shape, np.uint8)
     masks = [everywhere if mask is None else mask for mask in (template_valid, moving_valid)]
-    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, steps, 1e-5)
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, steps, least_gain)
     try:
         _, pixels = cv2.findTransformECCWithMask(
             template, moving, masks[0], masks[1], _at_size(start, side), cv2.MOTION_AFFINE, criteria, 3

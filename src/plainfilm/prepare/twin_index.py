@@ -18,9 +18,9 @@ from plainfilm.core.progress import Progress
 
 _BATCH = 256
 _NEIGHBOURS = 12  # a film; a larger family of copies hangs together through its members
-# The least cosine of a film's nearest neighbour, the second, and the others. Copies lie above 0.7 with few exceptions, most above
-# 0.9; unrelated films at hand lie between 0.6 and 0.85 from their nearest.
-_LEAST_COSINE = (0.65, 0.7, 0.8)
+# The least cosine of a film's nearest neighbour, the second, and the others. Of 6,018 copies of films that the network never saw,
+# 1 lies below 0.7 and 25 below 0.8; unrelated films lie between 0.6 and 0.85 from their nearest.
+_LEAST_COSINE = (0.70, 0.70, 0.80)
 _LINKS = 16  # HNSW: edges a node
 _EXACT_BELOW = 3000  # films for which all pairs cost nothing
 
