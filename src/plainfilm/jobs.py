@@ -186,7 +186,7 @@ def run_demo(
     phantoms = directory / "phantoms"
     directory.mkdir(parents=True, exist_ok=True)
     options = PhantomOptions(films_per_patient=1.5, sources=2, damaged=2)
-    with out.task("Drawing phantoms", 4 * films_per_class) as task:
+    with out.task("Drawing phantoms", 4 * films_per_class + options.damaged) as task:
         make_phantoms(
             phantoms, films_per_class, seed=seed, options=options, progress=lambda done, total: task.advance()
         )
