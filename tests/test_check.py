@@ -89,6 +89,7 @@ def test_odd_films_are_shown_each_under_its_name(split_folder: Path) -> None:
     pictures = {
         "blank.png": np.full((200, 200), 30, np.uint8),
         "inverted.png": 255 - cv2.imread(str(_film(split_folder, "train", "Normal", 7)), cv2.IMREAD_GRAYSCALE),
+        "turned.png": cv2.imread(str(_film(split_folder, "train", "Normal", 8)), cv2.IMREAD_GRAYSCALE)[::-1, ::-1],
         "small.png": cv2.resize(film, (60, 60)),
         "long.png": np.hstack([film, fresh]),
         "framed.png": cv2.copyMakeBorder(fresh, 0, 0, len(fresh) // 3, len(fresh) // 3, cv2.BORDER_CONSTANT, value=0),
@@ -106,6 +107,7 @@ def test_odd_films_are_shown_each_under_its_name(split_folder: Path) -> None:
     assert named["Blank"] == {"blank"}
     assert named["Damaged"] == {"damaged"}
     assert named["Inverted?"] == {"inverted"}
+    assert named["Turned?"] == {"turned"}
     assert named["Very small"] == {"small"}
     assert named["Oddly shaped"] == {"long"}
     assert "framed" in named["Framed"]

@@ -193,6 +193,7 @@ def _films(survey: Survey) -> Iterator[Finding]:
         ("warning", "Blank", "show nothing", blank, [f"grey levels spread by {value:.1f}" for value in spread]),
         ("warning", "No chest film?", "look like no frontal chest film", seen & likeness.is_foreign, _likenesses(likeness)),
         ("warning", "Inverted?", "look inverted (black is white)", seen & likeness.is_inverted, _likenesses(likeness)),
+        ("warning", "Turned?", "look upside down or lie on a side", seen & likeness.is_turned, _likenesses(likeness)),
         ("warning", "Lateral", "are lateral by their header or table", is_ok & view.isin(_LATERAL).to_numpy(), list(view)),
         ("warning", "Framed", f"have a frame of one grey over more than {_FRAME:.0%} of a side", seen & (frame > _FRAME),
          [f"{value:.0%} of the side" for value in frame]),

@@ -3,8 +3,8 @@
     python -m plainfilm.prepare.chest FOLDER... -o src/plainfilm/models/chest.npz
 
 The average frontal film and the main ways in which films differ from it (principal components at 32 pixels) explain
-most of any other frontal film, and little of a CT slice, a photograph or a hand. A film that is explained well with its
-sign turned is inverted.
+most of any other frontal film, and little of a CT slice, a photograph or a hand. A film that is explained better with black for
+white is inverted; one that is explained better upside down, or on its side, lies so. Frames of one grey are cut off before.
 """
 
 from __future__ import annotations
@@ -22,41 +22,58 @@ from numpy.typing import NDArray
 
 from plainfilm.core.files import written_whole
 from plainfilm.core.image import is_film_name, read_film
-from plainfilm.core.thumbnail import thumbnail
+from plainfilm.core.thumbnail import thumbnail, without_frame
 from plainfilm.errors import BadImage
 
 _SIDE_PX = 32
 _COMPONENTS = 12
 _FOREIGN_SHARE = 0.002  # of real chest films may be suspected
+_CLEARLY = 0.05  # by so much another pose must explain more than the film as it is
+_SMALLEST_PX = 32  # what is left of a 128-pixel thumbnail without its frame
 
 
 class Likeness(NamedTuple):
     """How much like a frontal chest film each picture is.
 
     value: (N,) float, 0..1, share of the picture that is explained; 0 for one without any contrast.
-    is_foreign, is_inverted: (N,) bool, suspicions.
+    is_foreign, is_inverted, is_turned: (N,) bool, suspicions: no frontal chest film; black is white; upside down or on its side.
     """
 
     value: NDArray[np.float64]
     is_foreign: NDArray[np.bool_]
     is_inverted: NDArray[np.bool_]
+    is_turned: NDArray[np.bool_]
 
 
 def likeness(thumbnails: NDArray[np.uint8]) -> Likeness:
     """Likeness of (N, H, H) uint8 thumbnails."""
     with np.load(BytesIO(files("plainfilm.models").joinpath("chest.npz").read_bytes())) as known:
         mean, components, least = known["mean"], known["components"], float(known["least"])
-    films = _prepared(thumbnails)
-    along = films @ mean  # (N,) how far a film goes along the average one; negative where it is inverted
-    value = _explained(films, mean, components)
-    inverted = _explained(-films, mean, components)
-    is_inverted = (along < 0) & (inverted > value) & (inverted >= least)
-    return Likeness(value, (np.maximum(value, inverted) < least) & ~is_inverted, is_inverted)
+    small = _small(thumbnails)
+    upright = _ranked(small)
+    value = _explained(upright, mean, components)
+    inverted = _explained(-upright, mean, components)
+    turned = np.max(
+        [_explained(_ranked(np.rot90(small, quarters, (1, 2))), mean, components) for quarters in (1, 2, 3)], 0
+    )
+    best = np.maximum(inverted, turned)
+    is_posed = (best > value + _CLEARLY) & (best >= least)
+    is_foreign = np.maximum(value, best) < least
+    return Likeness(value, is_foreign, is_posed & (inverted >= turned), is_posed & (turned > inverted))
 
 
-def _prepared(thumbnails: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """(N, 32 * 32) ranks of grey, free of exposure and contrast, mean 0 and length 1."""
-    small = np.stack([cv2.resize(film, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA) for film in thumbnails])
+def _small(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(N, H, H) -> (N, 32, 32), frames cut off."""
+    small = []
+    for film in thumbnails:
+        picture = film[without_frame(film)]
+        picture = picture if min(picture.shape) >= _SMALLEST_PX else film
+        small.append(cv2.resize(picture, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA))
+    return np.stack(small).astype(np.uint8)
+
+
+def _ranked(small: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """(N, 32, 32) -> (N, 32 * 32) ranks of grey, free of exposure and contrast, mean 0 and length 1."""
     flat = small.reshape(len(small), -1)
     order = flat.argsort(1, kind="stable").argsort(1, kind="stable").astype(np.float64)
     order[flat.std(1) < 1] = 0
@@ -75,7 +92,7 @@ def _explained(
 
 def fit(thumbnails: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
     """The average film, the components, and the least likeness of real films: what the file in `models` holds."""
-    films = _prepared(thumbnails)
+    films = _ranked(_small(thumbnails))
     mean = films.mean(0)
     mean /= np.linalg.norm(mean)
     rest = films - np.outer(films @ mean, mean)

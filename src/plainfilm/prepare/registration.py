@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.core.thumbnail import without_frame
+
 Floats = NDArray[np.float32]
 
 _COARSE_PX = 32
@@ -152,14 +154,8 @@ def align(first: Structure, second: Structure) -> Alignment:
 
 def _picture(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """1 inside, 0 on the constant frame around it, if there is one."""
-    smooth = cv2.GaussianBlur(thumbnail, (0, 0), 1.0)
     valid = np.zeros_like(thumbnail)
-    rows, columns = (smooth.std(axis) > 4 for axis in (1, 0))
-    if not rows.any() or not columns.any():
-        return valid
-    top, bottom = int(rows.argmax()), len(rows) - int(rows[::-1].argmax())
-    left, right = int(columns.argmax()), len(columns) - int(columns[::-1].argmax())
-    valid[top:bottom, left:right] = 1
+    valid[without_frame(thumbnail)] = 1
     return valid
 
 

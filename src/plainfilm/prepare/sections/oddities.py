@@ -51,7 +51,7 @@ def oddities_section(seen: Seen) -> Section:
         "Oddities",
         paragraph(
             "Things to look at, not verdicts: a question mark says that a number made one suspect it. Looked for were "
-            "blank, flat, inverted, framed, small and oddly shaped films, unusual sizes, colour, odd files, and pictures "
+            "blank, flat, inverted, turned, framed, small and oddly shaped films, unusual sizes, colour, odd files, and pictures "
             "that look like no chest film; what was found is listed."
         ),
         table("What was found", [*texts("Oddity", "What it means"), *numbers("Films")], listed)
