@@ -28,7 +28,7 @@ from plainfilm.errors import BadImage
 _SIDE_PX = 32
 _COMPONENTS = 12
 _FOREIGN_SHARE = 0.002  # of real chest films may be suspected
-_CLEARLY = 0.05  # by so much another pose must explain more than the film as it is
+_CLEARLY_INVERTED, _CLEARLY_TURNED = 0.05, 0.10  # by so much another pose must explain more than the film as it is
 _SMALLEST_PX = 32  # what is left of a 128-pixel thumbnail without its frame
 
 
@@ -57,9 +57,9 @@ def likeness(thumbnails: NDArray[np.uint8]) -> Likeness:
         [_explained(_ranked(np.rot90(small, quarters, (1, 2))), mean, components) for quarters in (1, 2, 3)], 0
     )
     best = np.maximum(inverted, turned)
-    is_posed = (best > value + _CLEARLY) & (best >= least)
-    is_foreign = np.maximum(value, best) < least
-    return Likeness(value, is_foreign, is_posed & (inverted >= turned), is_posed & (turned > inverted))
+    is_inverted = (inverted >= turned) & (inverted > value + _CLEARLY_INVERTED) & (inverted >= least)
+    is_turned = (turned > inverted) & (turned > value + _CLEARLY_TURNED) & (turned >= least)
+    return Likeness(value, np.maximum(value, best) < least, is_inverted, is_turned)
 
 
 def _small(thumbnails: NDArray[np.uint8]) -> NDArray[np.uint8]:
