@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 
-COMMANDS = ("demo", "download", "prepare", "train", "evaluate", "predict")
+COMMANDS = ("demo", "download", "prepare", "check", "explore", "train", "evaluate", "predict")
 QUICK = [
     "--model",
     "cnn-swish",
@@ -56,7 +57,7 @@ def _one_line(*arguments: object) -> str:
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command: str) -> None:
-    assert f"Example: plainfilm {command}" in " ".join(_run(command, "--help").stdout.split())
+    assert re.search(f"Examples?: plainfilm {command}", " ".join(_run(command, "--help").stdout.split()))
 
 
 def test_every_command_is_in_the_readme_and_the_tests() -> None:
@@ -172,7 +173,9 @@ def test_a_recipe_file_and_options_on_top_of_it(manifest: Manifest, tmp_path: Pa
 
 def test_resuming_on_the_command_line(manifest: Manifest, tmp_path: Path) -> None:
     assert manifest.path is not None
-    _run("train", manifest.path, "-o", tmp_path / "run", *QUICK, "--resume")
+    said = _one_line("train", manifest.path, "-o", tmp_path / "run", *QUICK, "--resume")
+    assert "no run to go on with" in said and not (tmp_path / "run").exists()
+    _run("train", manifest.path, "-o", tmp_path / "run", *QUICK)
     assert "finished already" in _run("train", manifest.path, "-o", tmp_path / "run", "--resume").stderr
     assert "go on with it by --resume" in _one_line("train", manifest.path, "-o", tmp_path / "run", *QUICK)
 

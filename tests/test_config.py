@@ -26,7 +26,8 @@ def test_what_is_written_reads_back_the_same(tmp_path: Path) -> None:
     [
         ("[training]\nlearning_rat = 1.0", '"learning_rat"; did you mean "learning_rate"'),
         ("[trainning]\nepochs = 1", r"\[trainning\]; did you mean \"training\""),
-        ("epochs = 1", "no section is called"),
+        ("epochs = 1", "belongs under"),
+        ("[trainin]\nepochs = 1", "no section is called"),
         ("training = 1", r"expected a section \[training\]"),
         ("[training]\nepochs = 'many'", "epochs is 'many', expected a whole number"),
         ("[training]\nepochs = 1.5", "epochs is 1.5, expected a whole number"),

@@ -21,13 +21,13 @@ SMOOTH = cv2.GaussianBlur(RNG.integers(0, 256, (96, 96, 3), dtype=np.uint8), (0,
 
 
 def _png(pixels: np.ndarray) -> Film:
-    return read_film(cv2.imencode(".png", pixels)[1].tobytes())
+    return read_film(cv2.imencode(".png", pixels)[1].tobytes(), least_side=1)
 
 
 def _jpeg(pixels: np.ndarray, **options: object) -> Film:
     content = io.BytesIO()
     Image.fromarray(pixels).save(content, "JPEG", **options)
-    return read_film(content.getvalue())
+    return read_film(content.getvalue(), least_side=1)
 
 
 def _facts(film: Film) -> dict[str, object]:
@@ -40,7 +40,7 @@ def test_every_fact_belongs_to_one_kind() -> None:
 
 def test_size_and_format_of_a_png() -> None:
     content = cv2.imencode(".png", GREY)[1].tobytes()
-    facts = _facts(read_film(content))
+    facts = _facts(read_film(content, least_side=1))
     assert (facts["width"], facts["height"], facts["bit_depth"], facts["is_inverted"]) == (48, 64, 8, 0)
     assert (facts["format"], facts["coding"], facts["colour"]) == ("png", "", "grey")
     assert np.isnan(facts["jpeg_quality"])

@@ -232,7 +232,7 @@ def test_damaged_films_keep_their_rows_and_the_rest_goes_on(tmp_path: Path) -> N
         (lambda p: _classes(p, classes=("COVID", "covid")), "differ in case"),
         (lambda p: _classes(p, classes=("Lung_Opacity", "lung opacity")), "differ in case"),
         (lambda p: _classes(p, classes=("COVID",)), "one class only"),
-        (lambda p: _classes(p, films=1), "class COVID has 1 readable films"),
+        (lambda p: _classes(p, films=1), "class COVID has 1 readable film,"),
         (lambda p: _classes(p, classes=("train", "COVID")), "are these splits or classes"),
         (lambda p: _classes(p, classes=("train", "test")), "outside any class folder"),
         (lambda p: write_png(p.with_suffix(".png")), "neither a zip nor"),

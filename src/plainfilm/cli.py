@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import functools
 import inspect
+import io
 import logging
 import os
 import shlex
@@ -21,7 +22,8 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from plainfilm import __version__
-from plainfilm.core.config import TrainConfig, changes_from_toml
+from plainfilm.core.config import TYPED, TrainConfig, changes_from_toml
+from plainfilm.core.files import cannot_write
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadRun, Interrupted, PlainfilmError
@@ -32,6 +34,7 @@ from plainfilm.output import (
     print_inspection,
     print_manifest,
     print_spread,
+    printable,
     scores_text,
 )
 from plainfilm.terminal import progress_on
@@ -51,8 +54,15 @@ app = typer.Typer(
 def main() -> NoReturn:
     """Run the command line; every PlainfilmError becomes one line and exit code 1."""
     _hear_warnings_only()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
     try:
         app()
+    except SystemExit as ended:
+        if ended.code == 130:  # typer says nothing
+            _complain("stopped", 130)
+        raise
     except Interrupted as error:
         _complain(error, 130)
     except PlainfilmError as error:
@@ -65,10 +75,7 @@ def main() -> NoReturn:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EFBIG):
             raise
-        _complain(
-            f"{error.filename or 'a file'}: {(error.strerror or str(error)).lower()}. Free some room, or choose another place",
-            1,
-        )
+        _complain(cannot_write(error.filename or "the output", error), 1)
     sys.exit(0)
 
 
@@ -83,7 +90,7 @@ def _hear_warnings_only() -> None:
 
 
 def _complain(message: object, code: int) -> NoReturn:
-    print(f"plainfilm: {' '.join(str(message).split())}", file=sys.stderr)
+    print(f"plainfilm: {printable(' '.join(str(message).split()))}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -137,7 +144,7 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
-@app.command(epilog="Example: plainfilm demo -o demo")
+@app.command(short_help="The whole job on drawn films, in minutes.", epilog="Example: plainfilm demo -o demo")
 def demo(
     directory: Annotated[
         Path, typer.Option("-o", "--output", help="New folder for films, manifest, run and report.")
@@ -154,6 +161,7 @@ def demo(
 
 @app.command(
     name="download",
+    short_help="Fetch the COVID-19 Radiography Database.",
     epilog="Example: plainfilm download --prepare data, or: plainfilm download -o films, then: plainfilm prepare films -o data",
 )
 def download_command(
@@ -180,6 +188,7 @@ def download_command(
 
 @app.command(
     name="prepare",
+    short_help="Make a manifest: find, read, group, split.",
     epilog="Example: plainfilm prepare COVID-19_Radiography_Dataset.zip -o data, or: plainfilm prepare films.csv "
     "-o data --columns label=finding",
 )
@@ -194,7 +203,8 @@ def prepare_command(
         Path, typer.Option("-o", "--output", help="Folder for manifest.csv, dataset.json and dataset.md.")
     ],
     columns: Annotated[
-        list[str] | None, typer.Option(help="OURS=THEIRS: the table's name for one of our columns; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="OURS=THEIRS", help="The table's name for one of our columns; may be repeated."),
     ] = None,
     metadata: Annotated[
         Path | None, typer.Option(help="Table joined to the films: source, patient_id, view, age, sex, label ...")
@@ -202,7 +212,9 @@ def prepare_command(
     classes: Annotated[
         str | None, typer.Option(help="Classes to keep, in order, joined by commas [all, by name].")
     ] = None,
-    rename: Annotated[list[str] | None, typer.Option(help="OLD=NEW: rename or merge a class; may be repeated.")] = None,
+    rename: Annotated[
+        list[str] | None, typer.Option(metavar="OLD=NEW", help="Rename or merge a class; may be repeated.")
+    ] = None,
     test: Annotated[float, typer.Option(help="Test films: a share below 1, or films a class.")] = 0.2,
     val: Annotated[float, typer.Option(help="Validation films: a share below 1, or films a class.")] = 0.1,
     train: Annotated[float | None, typer.Option(help="Training films: a share, or films a class [the rest].")] = None,
@@ -240,6 +252,7 @@ def prepare_command(
 
 
 @app.command(
+    short_help="Is a split sound? Leaks, twins, odd films.",
     epilog="Examples: plainfilm check data    plainfilm check theirs.csv --columns path=file,label=finding --split-by fold",
 )
 def check(
@@ -253,7 +266,8 @@ def check(
         str, typer.Option(help="Column that says on which side of the split a film is, in any words [split].")
     ] = "",
     columns: Annotated[
-        list[str] | None, typer.Option(help="OURS=THEIRS: the table's name for one of our columns; may be repeated.")
+        list[str] | None,
+        typer.Option(metavar="OURS=THEIRS", help="The table's name for one of our columns; may be repeated."),
     ] = None,
     metadata: Annotated[Path | None, typer.Option(help="Table joined to films found on disk.")] = None,
     fix: Annotated[
@@ -276,7 +290,11 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command(name="explore", epilog="Example: plainfilm explore data -o explore.html --samples 20")
+@app.command(
+    name="explore",
+    short_help="One page of pictures of a whole set.",
+    epilog="Example: plainfilm explore data -o explore.html --samples 20",
+)
 def explore_command(
     manifest: Annotated[Path, typer.Argument(help="manifest.csv, manifest.parquet, or the folder that holds one.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The page; one that is there is replaced.")] = Path(
@@ -294,6 +312,7 @@ def explore_command(
 
 @app.command(
     name="train",
+    short_help="Train a network, in the time given.",
     epilog="Example: plainfilm train data -o runs/first --model resnet18 --weights scratch --size 128 --minutes 20",
 )
 @_with_settings
@@ -319,6 +338,8 @@ def train_command(
 
     config = _config(recipe, settings, directory if resume else None)
     opened = Manifest.open(manifest)
+    if opened.is_changed:
+        print(f"note: {opened.path} was changed since it was written", file=sys.stderr)
     columns: list[str] = []
     if splits:
         columns = [name for name in opened.split_columns if len(opened.split_columns) == 1 or name != "split"]
@@ -344,7 +365,9 @@ def train_command(
         print(f"The test split was not read. When the choice is made: plainfilm evaluate {directory}")
 
 
-@app.command(name="evaluate", epilog="Example: plainfilm evaluate runs/first")
+@app.command(
+    name="evaluate", short_help="Judge a run: scores, report.", epilog="Example: plainfilm evaluate runs/first"
+)
 def evaluate_command(
     runs: Annotated[list[Path], typer.Argument(help="Runs, or folders of runs.")],
     manifest: Annotated[Path | None, typer.Option(help="The manifest it was trained on, where it was moved.")] = None,
@@ -362,7 +385,9 @@ def evaluate_command(
 
 
 @app.command(
-    name="predict", epilog="Example: plainfilm predict film.png folder/ --run runs/first --format csv -o scores.csv"
+    name="predict",
+    short_help="Class probabilities for films.",
+    epilog="Example: plainfilm predict film.png folder/ --run runs/first --format csv -o scores.csv",
 )
 def predict_command(
     films: Annotated[
@@ -370,9 +395,11 @@ def predict_command(
     ],
     run: Annotated[Path, typer.Option(help="The run whose network answers.")],
     format: Annotated[TableFormat, typer.Option(help="How the answers are printed.")] = TableFormat.table,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write there instead of printing.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Write there, in place of what is there.")
+    ] = None,
 ) -> None:
-    """Class probabilities for films; a film that cannot be read is a row with its reason."""
+    """Class probabilities for films; a film that cannot be read is a row with its reason; exit 1 where none can."""
     from plainfilm.core.files import write_text
     from plainfilm.jobs import predict_paths
 
@@ -388,6 +415,8 @@ def predict_command(
         print(f"{failed} of {len(predictions.table)} films could not be read.", file=sys.stderr)
     if format is TableFormat.table:
         print(DISCLAIMER, file=sys.stderr)
+    if failed == len(predictions.table):
+        raise typer.Exit(1)
 
 
 def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
@@ -418,7 +447,7 @@ def _config(recipe: Path | None, settings: dict[str, Any], resumed: Path | None)
         return Run.open(resumed).config
     changes = changes_from_toml(recipe) if recipe else {}
     config = TrainConfig().with_changes(changes, str(recipe))
-    return config.with_changes(settings, "options")
+    return config.with_changes(settings, TYPED)
 
 
 def _runs(places: list[Path]) -> list[Run]:

@@ -7,6 +7,7 @@ them, so that importing plainfilm stays light.
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.core.config import TrainConfig
-from plainfilm.core.files import provenance, write_json
-from plainfilm.core.image import is_film_name
+from plainfilm.core.files import make_directory, provenance, write_json
+from plainfilm.core.image import is_film_name, writable_name
 from plainfilm.core.manifest import SPLITS, Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress, Silence
@@ -61,6 +62,10 @@ def train_runs(
     from plainfilm.learn.train import train
 
     out: Progress = progress or Silence()
+    if resume and not directory.exists():
+        raise BadRun(
+            "is missing: there is no run to go on with. Name its folder by -o, or leave out --resume", directory
+        )
     columns = list(splits) or [config.split]
     several = len(columns) > 1 or seeds > 1
     chosen = (*SPLITS,) if read_test else ("train", "val")
@@ -131,14 +136,15 @@ def predict_paths(run: Run, sources: Sequence[Path], progress: Progress | None =
 def films_of(source: Path) -> list[Path]:
     """The film itself, or all films below a folder, in order."""
     if not source.is_dir():
-        return [source]
-    return sorted(path for path in source.rglob("*") if path.is_file() and is_film_name(path))
+        return [Path(writable_name(source))]
+    found = (path for path in source.rglob("*") if is_film_name(path) and (path.is_file() or path.is_symlink()))
+    return sorted(Path(writable_name(path)) for path in found)
 
 
 def _films_of(sources: Sequence[Path]) -> Iterator[Path]:
     for source in sources:
         if not source.exists():
-            raise BadImage("is missing", source)
+            raise BadImage("is missing", writable_name(source))
         films = films_of(source)
         if not films:
             raise BadImage("holds no film", source)
@@ -177,22 +183,29 @@ def run_demo(
 ) -> Evaluation:
     """The whole job on phantoms: draw them, prepare, train, evaluate with the test split, report."""
     _require("demo")
-    from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
-
     out: Progress = progress or Silence()
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise BadRun("is no empty folder: choose another -o", directory)
     out.say(f"Drawing {4 * films_per_class} chest phantoms")
     phantoms = directory / "phantoms"
-    directory.mkdir(parents=True, exist_ok=True)
+    make_directory(directory)
+    try:
+        return _demo(directory, phantoms, films_per_class, seed, out)
+    except BaseException:  # Ctrl-C too: the same command is to work again
+        for entry in ("phantoms", "data", "run"):
+            shutil.rmtree(directory / entry, ignore_errors=True)
+        raise
+
+
+def _demo(directory: Path, phantoms: Path, films_per_class: int, seed: int, out: Progress) -> Evaluation:
+    from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
+
     options = PhantomOptions(films_per_patient=1.5, sources=2, damaged=2)
     with out.task("Drawing phantoms", 4 * films_per_class + options.damaged) as task:
         make_phantoms(
             phantoms, films_per_class, seed=seed, options=options, progress=lambda done, total: task.advance()
         )
-    manifest = prepare(
-        phantoms, directory / "data", PrepareOptions(metadata=phantoms / "metadata.csv"), progress=progress
-    )
+    manifest = prepare(phantoms, directory / "data", PrepareOptions(metadata=phantoms / "metadata.csv"), progress=out)
     config = TrainConfig(weights="scratch", size=96, epochs=30, batch_size=32, progressive="none", seed=seed)
     (evaluation,) = train_runs(manifest, directory / "run", config, read_test=True, progress=out)
     return evaluation

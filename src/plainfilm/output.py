@@ -17,6 +17,7 @@ from plainfilm.core.metrics import softmax
 from plainfilm.core.predictions import Predictions
 from plainfilm.prepare.hints import hint_lines
 
+_LONGEST_NAME = 60  # of a film in a table for people; CSV and JSON have all of it
 DISCLAIMER = "Research and education only. Not a medical device."
 
 
@@ -26,6 +27,20 @@ class TableFormat(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
+
+
+def printable(text: str) -> str:
+    """The text with what would move a terminal (escapes, line ends) spelt out."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def _short(name: str) -> str:
+    """A long path by its end."""
+    return name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}"
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def print_manifest(manifest: Manifest) -> None:
@@ -39,7 +54,8 @@ def print_manifest(manifest: Manifest) -> None:
     print(f"{'all':<{width}}" + "".join(f"{sum(counts[column].values()):>11,}" for column in columns))
     ok = manifest.ok
     print(
-        f"{len(ok):,} films in {ok['group'].nunique():,} groups (same patient or same picture; a group lies whole in one split)"
+        f"{_counted(len(ok), 'film')} in {_counted(ok['group'].nunique(), 'group')} (same patient or same picture; a group lies "
+        "whole in one split)"
     )
     for note in manifest.info.get("notes", []):
         print(f"note: {note}")
@@ -48,8 +64,8 @@ def print_manifest(manifest: Manifest) -> None:
     failed = manifest.films[manifest.films["status"] == "error"]
     if len(failed):
         print(
-            f"{len(failed)} films cannot be read; they keep their rows. "
-            f"The first: {failed['path'].iloc[0]}: {failed['error'].iloc[0]}"
+            f"{_counted(len(failed), 'film')} cannot be read; rows are kept. "
+            f"The first: {printable(failed['path'].iloc[0])}: {failed['error'].iloc[0]}"
         )
     for problem in manifest.check():
         print(f"{problem.kind.upper()}: {problem.text}")
@@ -130,6 +146,7 @@ def scores_text(predictions: Predictions, format: TableFormat) -> str:
         lines = io.StringIO()
         csv.writer(lines, lineterminator="\n").writerows([header, *cells])
         return lines.getvalue()
+    cells = [[_short(printable(line[0])), *(printable(cell) for cell in line[1:])] for line in cells]
     widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
     return "".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"

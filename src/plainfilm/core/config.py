@@ -18,6 +18,7 @@ import tomli_w
 from plainfilm.core.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from plainfilm.errors import BadConfig
 
+TYPED = "options"  # where settings come from that were typed as options of a command
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "plateau", "cosine", "one-cycle")
 IMBALANCES = ("none", "sampling", "loss", "augmentation")
@@ -140,7 +141,9 @@ class TrainConfig:
         try:
             return replace(self, **changes)
         except BadConfig as error:
-            raise BadConfig(f"{where}: {error}") from error
+            name, _, rest = str(error).partition(" ")
+            is_typed = where == TYPED and name in known
+            raise BadConfig(f"--{name.replace('_', '-')} {rest}" if is_typed else f"{where}: {error}") from error
 
     def to_toml(self) -> str:
         """The settings as TOML, by section."""
@@ -171,8 +174,11 @@ def changes_from_toml(path: str | Path) -> dict[str, Any]:
     for section, values in sections.items():
         if section not in {name for name, _ in known}:
             names = sorted({name for name, _ in known})
+            home = next((where for where, key in known if key == section), None)
+            if home and not isinstance(values, dict):
+                raise BadConfig(f"{path}: {section} stands outside any section: it belongs under [{home}]")
             raise BadConfig(
-                f"{path}: no section is called [{section}]{_did_you_mean(section, names)}; sections: {names}"
+                f"{path}: no section is called [{section}]{_did_you_mean(section, names)}; those are {', '.join(names)}"
             )
         if not isinstance(values, dict):
             raise BadConfig(f"{path}: {section} is a value, expected a section [{section}]")
@@ -214,7 +220,9 @@ def _check(setting: Field[Any], value: Any) -> None:
             raise BadConfig(f"{setting.name} is {item!r}, expected one of {', '.join(choices)}")
     low, high = setting.metadata["low"], setting.metadata["high"]
     if isinstance(value, int | float) and not low <= value <= high:
-        bounds = f"{low} or more" if high == math.inf else f"{low} to {high}"
+        bounds = (
+            "a number" if -low == high == math.inf else f"{low} or more" if high == math.inf else f"{low} to {high}"
+        )
         raise BadConfig(f"{setting.name} is {value}, expected {bounds}")
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
 import os
 import platform
 import secrets
+import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -19,10 +22,21 @@ from plainfilm.errors import BadRun, CannotWrite
 _PACKAGES_THAT_SHAPE_RESULTS = ("plainfilm", "numpy", "opencv-python-headless", "pandas", "pydicom", "torch", "timm")
 
 
-def cannot_write(path: Path, error: OSError) -> CannotWrite:
+_REMEDIES = {
+    errno.ENOENT: "Make its folder first, or choose another place",
+    errno.EISDIR: "Name a file in it, or choose another place",
+    errno.ENOTDIR: "A file stands where a folder is needed: choose another place",
+    errno.EACCES: "Ask for the right to write there, or choose another place",
+    errno.EPERM: "Ask for the right to write there, or choose another place",
+    errno.EROFS: "Copy it to a disk that can be written, or choose another place",
+}
+
+
+def cannot_write(path: Path | str, error: OSError) -> CannotWrite:
     """The error to raise where writing `path` failed with `error`."""
     reason = (error.strerror or str(error)).lower()
-    return CannotWrite(f"cannot be written: {reason}. Free some room there, or choose another place", path)
+    remedy = _REMEDIES.get(error.errno or 0, "Free some room there, or choose another place")
+    return CannotWrite(f"cannot be written: {reason}. {remedy}", path)
 
 
 def make_directory(path: Path) -> Path:
@@ -79,6 +93,12 @@ def read_json(path: Path, error: type[BadRun] | type[Any] = BadRun) -> dict[str,
     return value
 
 
+def file_sha256(path: Path) -> str:
+    """64 hex digits over the bytes of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def check_format(value: Mapping[str, Any], expected: int, path: Path, error: type[Any]) -> None:
     """Raise `error` unless `value` says that it has the format version that this plainfilm reads."""
     found = value.get("format_version")
@@ -96,13 +116,22 @@ def provenance(seed: int | None = None, **inputs: str) -> dict[str, Any]:
     inputs: name -> path or fingerprint of what went in.
     """
     return {
-        "command": " ".join(["plainfilm", *sys.argv[1:]]) if Path(sys.argv[0]).stem == "plainfilm" else "python",
+        "command": _command(),
         "made_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": seed,
         "inputs": inputs,
         "versions": {"python": platform.python_version(), **_versions()},
         "platform": platform.platform(),
     }
+
+
+def _command() -> str:
+    """What was typed, or "python" where plainfilm is used as a library."""
+    started = Path(sys.argv[0])
+    is_ours = started.stem == "plainfilm" or (
+        started.parent.name == "plainfilm" and started.stem in ("__main__", "cli")
+    )
+    return shlex.join(["plainfilm", *sys.argv[1:]]) if is_ours else "python"
 
 
 def _versions() -> dict[str, str]:

@@ -5,6 +5,7 @@ wholly is not read at all. The formats themselves are in `plainfilm.core.formats
 """
 
 import hashlib
+import re
 import stat
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from plainfilm.core.formats.tiff import read_tiff
 from plainfilm.core.formats.webp import read_webp
 from plainfilm.errors import BadImage
 
+LEAST_SIDE_PX = 16  # nobody could see a chest in less
 MAX_PIXELS = 100_000_000  # more than twice the largest detector; keeps a lying header from filling the memory
 
 _FORMAT_OF_SUFFIX = {
@@ -52,6 +54,8 @@ _READERS: dict[str, Callable[[bytes, int], Raster]] = {
 _MOST_BYTES_A_PIXEL = 8  # four samples of 16 bits, uncompressed
 _LARGEST_HEADER = 1 << 26  # bytes
 _DICM_AT = 128
+_NO_UTF8 = re.compile(r"\\x[0-9a-f]{2}")
+_DARK_BELOW = 1 << 14
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,18 @@ class Film:
     info: ImageInfo
 
 
-def read_film(source: Path | str | bytes, *, name: str | None = None, max_pixels: int = MAX_PIXELS) -> Film:
+def read_film(
+    source: Path | str | bytes,
+    *,
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    least_side: int = LEAST_SIDE_PX,
+) -> Film:
     """Read one film.
 
     source: a file, or the bytes of one.
     name: what to call it in messages, and whose ending to compare with the content; else the path.
-    max_pixels: a file that declares more is refused before it is decoded.
+    max_pixels: a file that declares more is refused before it is decoded. least_side: what is smaller either way is refused.
     Raises BadImage for everything that is not one whole picture whose file declares its range: missing, empty, cut off,
     damaged, animated, of several pages or frames, too large, or no picture. Only a JPEG with bits flipped among its
     coded pixels cannot always be told from a good one: JPEG has no checksum.
@@ -111,7 +121,11 @@ def read_film(source: Path | str | bytes, *, name: str | None = None, max_pixels
         content = source if isinstance(source, bytes) else _content(Path(source), max_pixels)
         if not content:
             raise BadImage("is empty: 0 bytes. Copy or download the file again")
-        return _film(content, Path(where or "").suffix.lower(), max_pixels)
+        film = _film(content, Path(where or "").suffix.lower(), max_pixels)
+        if min(film.pixels.shape) < least_side:
+            size = f"{film.info.width} x {film.info.height}"
+            raise BadImage(f"is {size} pixels, too small for a film: {least_side} a side are expected at least")
+        return film
     except BadImage as error:
         raise BadImage(error.message, where) from error.__cause__
 
@@ -122,6 +136,11 @@ def pixel_sha256(pixels: Samples) -> str:
     digest = hashlib.sha256(f"{pixels.dtype.name} {pixels.shape}\n".encode())
     digest.update(pixels.data)
     return digest.hexdigest()
+
+
+def writable_name(path: Path | str) -> str:
+    """The path as text that any file can hold: bytes of a name that are no UTF-8 become a backslash, x and two digits."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def is_film_name(path: Path | str) -> bool:
@@ -161,6 +180,10 @@ def _content(path: Path, max_pixels: int) -> bytes:
             raise BadImage(f"has {status.st_size:,} bytes, more than {max_pixels:,} pixels could need")
         return path.read_bytes()
     except FileNotFoundError as error:
+        if path.is_symlink():
+            raise BadImage("is a link to a file that is not there") from error
+        if _NO_UTF8.search(path.name):
+            raise BadImage("has a name that is not UTF-8: rename it") from error
         raise BadImage("does not exist; check the path") from error
     except PermissionError as error:
         raise BadImage("may not be read by you; change its permissions") from error
@@ -197,6 +220,8 @@ def _film(content: bytes, suffix: str, max_pixels: int) -> Film:
     if raster.orientation != 1:
         pixels = upright(pixels, raster.orientation)
         notes.append(f"turned upright, as its orientation ({raster.orientation}) asks")
+    if pixels.dtype == np.uint16 and 0 < int(pixels.max()) < _DARK_BELOW:
+        notes.append("uses less than a quarter of the range that its 16 bits declare, so it is read as dark")
     height, width = pixels.shape
     return Film(
         pixels,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -65,6 +66,7 @@ class Manifest:
     root: the folder that `path` and `mask_path` are relative to.
     info: provenance and notes; written to dataset.json.
     path: the file it was read from or written to, or None.
+    is_changed: whether the table was changed since it was written, by its fingerprint.
     """
 
     films: pd.DataFrame
@@ -72,6 +74,7 @@ class Manifest:
     root: Path
     info: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
+    is_changed: bool = False
 
     @classmethod
     def open(cls, path: str | Path) -> Manifest:
@@ -93,7 +96,7 @@ class Manifest:
         breaches = tuple(problem.text for problem in manifest.check() if problem.kind == "contract")
         if breaches:
             raise BadManifest(_all_at_once(breaches), table_path, breaches)
-        return manifest
+        return replace(manifest, is_changed=description.get("fingerprint") != manifest.fingerprint)
 
     def write(self, path: str | Path) -> Manifest:
         """Write the table (CSV, or Parquet by its ending) and dataset.json beside it; returns the manifest with its path."""
@@ -118,7 +121,7 @@ class Manifest:
                 "info": self.info,
             },
         )
-        return replace(self, path=path)
+        return replace(self, path=path, is_changed=False)
 
     @property
     def ok(self) -> pd.DataFrame:
@@ -212,15 +215,19 @@ def read_table(path: Path, error: type[Any] = BadManifest) -> pd.DataFrame:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             header = lines.readline()
         separator = max((",", ";", "\t"), key=header.count)
-        table = pd.read_csv(
-            path,
-            sep=separator,
-            dtype=str,
-            keep_default_na=False,
-            encoding="utf-8-sig",
-            skipinitialspace=True,
-            index_col=False,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            table = pd.read_csv(
+                path,
+                sep=separator,
+                dtype=str,
+                keep_default_na=False,
+                encoding="utf-8-sig",
+                skipinitialspace=True,
+                index_col=False,
+            )
+    except pd.errors.ParserWarning as cause:
+        raise error("has rows of more cells than its first line names columns", path) from cause
     except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, OSError) as cause:
         raise error(f"cannot be read as a CSV table in UTF-8 ({cause})", path) from cause
     table.columns = table.columns.str.strip()

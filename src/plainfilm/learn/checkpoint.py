@@ -5,6 +5,7 @@ Nothing is pickled, so a checkpoint from a stranger runs no code.
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,7 @@ def save_checkpoint(
             if isinstance(value, torch.Tensor):
                 tensors[f"optimizer/{index}/{key}"] = value
     header = {"format_version": FORMAT_VERSION, **facts}
-    with written_whole(path) as temporary:
-        save_file(_plain(tensors), temporary, metadata={"plainfilm": json.dumps(header)})
+    _save(tensors, path, {"plainfilm": json.dumps(header)})
 
 
 def load_checkpoint(path: Path, networks: dict[str, nn.Module], optimizer: torch.optim.Optimizer) -> dict[str, Any]:
@@ -53,9 +53,22 @@ def load_checkpoint(path: Path, networks: dict[str, nn.Module], optimizer: torch
 
 
 def save_weights(path: Path, network: nn.Module) -> None:
-    """Write a network's weights, whole or not at all."""
+    """Write a network's weights, whole or not at all. Raises CannotWrite."""
+    _save(dict(network.state_dict()), path)
+
+
+def _save(tensors: dict[str, torch.Tensor], path: Path, metadata: dict[str, str] | None = None) -> None:
+    plain = _plain(tensors)
     with written_whole(path) as temporary:
-        save_file(_plain(dict(network.state_dict())), temporary)
+        temporary.touch()  # the library makes files that only their owner can read; one that is there keeps its mode
+        mode = temporary.stat().st_mode
+        try:
+            save_file(plain, temporary, metadata=metadata)
+        except SafetensorError as cause:
+            if "I/O error" in str(cause):
+                raise OSError(errno.EIO, str(cause).rpartition("I/O error: ")[2]) from cause
+            raise
+        temporary.chmod(mode)
 
 
 def _plain(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+import logging
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlparse
+from urllib.request import getproxies
 
 import timm
 import torch
@@ -14,6 +19,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from plainfilm.core.config import TrainConfig
+from plainfilm.core.files import file_sha256
 from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadRun, WeightsUnavailable
 
@@ -106,12 +112,21 @@ def build_network(config: TrainConfig, classes: Sequence[str]) -> nn.Module:
 
 def load_network(run: Run) -> nn.Module:
     """The trained network of a run, in evaluation mode, on the CPU. Raises BadRun where its weights are missing or damaged."""
+    try:
+        check_network_name(run.config.model)
+    except BadConfig as cause:
+        raise BadRun(str(cause), run / "config.toml") from cause
     network = _bare(run.config, len(run.classes))
     path = run / "weights.safetensors"
+    if not path.is_file():
+        what = "has lost its weights.safetensors" if run.is_complete else "has no weights yet"
+        raise BadRun(f"{what}: copy the run again, or train it anew", run.directory)
+    if run.is_complete and file_sha256(path) != run.completion().get("weights_sha256", file_sha256(path)):
+        raise BadRun(
+            "is not the file that the training wrote, its sha256 differs: copy the run again, or train anew", path
+        )
     try:
         network.load_state_dict(load_file(path))
-    except FileNotFoundError:
-        raise BadRun("has no weights yet: train it to the end of its first epoch", run.directory) from None
     except (OSError, SafetensorError, RuntimeError) as cause:
         raise BadRun(f"cannot be read as the weights of {run.config.model} ({_first_line(cause)})", path) from cause
     return network.eval()
@@ -159,12 +174,33 @@ def _with_imagenet_weights(config: TrainConfig, classes: int) -> nn.Module:
             f"{config.model} is a network from scratch and has no ImageNet weights: add --weights scratch"
         )
     try:
-        return _timm(config, classes, pretrained=True)
+        with _hub_reached_or_given_up():
+            return _timm(config, classes, pretrained=True)
     except Exception as cause:  # the hub's client raises many kinds: no network, no such file, a proxy's refusal
         raise WeightsUnavailable(
             f"the ImageNet weights of {config.model} could not be fetched ({_first_line(cause)}). Connect to the network, name a "
             "weights file by --weights FILE, or train from nothing by --weights scratch"
         ) from cause
+
+
+@contextmanager
+def _hub_reached_or_given_up() -> Iterator[None]:
+    """Where the hub's name leads nowhere, its client looks into its cache only, instead of trying for a minute."""
+    from huggingface_hub import constants
+    from huggingface_hub import logging as hub_logging
+
+    before, verbosity = constants.HF_HUB_OFFLINE, hub_logging.get_verbosity()
+    hub_logging.set_verbosity(logging.ERROR)  # its retries; the end of them is ours to tell
+    try:
+        if not getproxies():
+            socket.getaddrinfo(urlparse(constants.ENDPOINT).hostname, 443)
+    except OSError:
+        constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
+        hub_logging.set_verbosity(verbosity)
 
 
 def _with_weights_from_file(config: TrainConfig, classes: int, path: Path) -> nn.Module:
@@ -211,8 +247,13 @@ def _read_state(path: Path) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as cause:  # unpickling and parsing raise many kinds
+    except SafetensorError as cause:
         raise WeightsUnavailable(f"{path}: cannot be read as weights ({_first_line(cause)})") from cause
+    except Exception as cause:  # unpickling raises many kinds, and its messages advise to run the file's code
+        raise WeightsUnavailable(
+            f"{path}: cannot be read as weights: it is damaged, no weights file, or holds more than tensors. Expected "
+            ".safetensors, or .pth, .pt, .bin with a state dict"
+        ) from cause
     while isinstance(state, dict) and "state_dict" in state:
         state = state["state_dict"]
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):

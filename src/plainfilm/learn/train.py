@@ -20,6 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from plainfilm.core.config import TrainConfig
+from plainfilm.core.files import file_sha256
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
@@ -44,6 +45,7 @@ from plainfilm.learn.schedule import Plan, rate_share, size_at
 from plainfilm.learn.state import State
 
 _CHECKPOINT_SECONDS = 30.0
+_EPOCH_CHECKPOINT_SECONDS = 5.0  # at the end of an epoch
 _IMPROVED_BY = 1e-5
 
 
@@ -145,6 +147,9 @@ class Training:
                         last_saved = time.monotonic()
                 self._end_epoch()
                 self._replan()
+                if time.monotonic() - last_saved > _EPOCH_CHECKPOINT_SECONDS:
+                    self._save()
+                    last_saved = time.monotonic()
         self._finish()
 
     def rest_of_epoch(self) -> Iterator[NDArray[np.int64]]:
@@ -181,6 +186,8 @@ class Training:
             self.pace.resumed(state.seconds)
             self.progress.say(f"Going on in epoch {state.epoch + 1}, at step {state.step} of {state.plan.last_step}")
             return state
+        if self.run.history():
+            self.progress.say("It was stopped before its first checkpoint: beginning again with epoch 1")
         if not self.config.minutes:
             return State(Plan(self.config.epochs * self.pace.epoch_steps))
         self.pace.measure(self.learner.time_step, self.learner.time_validation, len(self.learner.val_places))
@@ -277,6 +284,7 @@ class Training:
                 "monitor": self.config.monitor,
                 "best": {name: value for name, value in best.items() if name.startswith("val_")},
                 "ended_by": "the planned epochs" if state.step >= state.plan.last_step else "early stopping",
+                "weights_sha256": file_sha256(self.run / "weights.safetensors"),
                 "seconds": round(state.seconds, 1),
                 "device": str(self.learner.device),
                 "precision": str(self.learner.fabric._precision.precision),
@@ -293,7 +301,13 @@ class Training:
 
     def _films_left(self) -> int:
         """How many films the rest of the plan shows, a film each time it comes."""
-        return (self.state.plan.last_step - self.state.step) * self.config.batch_size
+        return self._films_until(self.state.plan.last_step) - self._films_until(self.state.step)
+
+    def _films_until(self, step: int) -> int:
+        """How many films the first steps show; the last batch of an epoch is smaller."""
+        epochs, steps = divmod(step, self.pace.epoch_steps)
+        films = len(self.learner.train_places)
+        return epochs * films + min(steps * self.config.batch_size, films)
 
     def _seconds_left(self) -> float:
         state = self.state
@@ -308,6 +322,10 @@ class Training:
 def _opened(manifest: Manifest, directory: Path, config: TrainConfig, resume: bool, allow_leaks: bool) -> Run:
     """The run to train in, new or begun. All that can be wrong with the input is found here, before any work."""
     check_network_name(config.model)
+    if not manifest.classes:
+        raise BadManifest(
+            'has no film with a label: give labels by "plainfilm prepare --metadata TABLE"', manifest.path
+        )
     if resume and Run.is_run(directory):
         return _reopened(manifest, directory, config)
     if config.split not in manifest.split_columns:

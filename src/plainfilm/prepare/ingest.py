@@ -11,13 +11,13 @@ import pandas as pd
 from plainfilm.core.files import cannot_write, make_directory, provenance, write_text
 from plainfilm.core.manifest import COLUMNS, SPLITS, Manifest, shown, typed
 from plainfilm.core.progress import Progress, Silence
-from plainfilm.errors import BadManifest, BadSource
+from plainfilm.errors import BadConfig, BadManifest, BadSource
 from plainfilm.prepare.card import dataset_card
 from plainfilm.prepare.duplicates import IDENTICAL, twin_table
 from plainfilm.prepare.hints import find_hints
 from plainfilm.prepare.join import join_metadata
 from plainfilm.prepare.sources import Listing, list_source
-from plainfilm.prepare.split import SplitPlan, fill_validation, split_by_group
+from plainfilm.prepare.split import SplitPlan, fill_validation, refuse_missing_classes, split_by_group
 from plainfilm.prepare.survey import Survey, survey_films
 
 
@@ -123,6 +123,9 @@ def _chosen(films: pd.DataFrame, options: PrepareOptions, source: Path) -> pd.Da
     films = films.assign(label=films["label"].map(lambda label: options.rename.get(label, label)))
     if not options.classes:
         return films
+    twice = [name for name in options.classes if options.classes.count(name) > 1]
+    if twice:
+        raise BadConfig(f"--classes: {twice[0]} stands there twice")
     absent = [name for name in options.classes if name not in set(films["label"])]
     if absent:
         found = ", ".join(sorted(set(films["label"]) - {""})) or "none"
@@ -177,7 +180,7 @@ def _oddities(films: pd.DataFrame) -> list[str]:
     """One sentence a kind of oddity, with how many films have it and the first of them."""
     odd = films[films["oddities"] != ""]
     return [
-        f"{len(group)} films: {oddity} ({shown([Path(path).name for path in group['path']])})"
+        f"{len(group)} film{'s'[: len(group) > 1]}: {oddity} ({shown([Path(path).name for path in group['path']])})"
         for oddity, group in odd.groupby("oddities", sort=False)
     ]
 
@@ -203,7 +206,8 @@ def _split(
     if not classes:
         return {"split": empty}, "no film has a label: nothing was split"
     if len(usable) == 0:
-        raise BadSource(f"has no readable film; the first reason: {films['error'].iloc[0]}", listing.root)
+        first = f"{films['path'].iloc[0]} {films['error'].iloc[0]}" if len(films) else "there is none"
+        raise BadSource(f"has no readable film with a label; the first: {first}", listing.root)
 
     def placed(column: pd.Series[str]) -> pd.Series[str]:
         return column.reindex(films.index).fillna("")
@@ -221,6 +225,7 @@ def _split(
             raise BadSource(message, listing.root)
         return {"split": placed(kept["split"])}, "the split came with the source and was kept"
     drawn = split_by_group(usable, classes, options.plan)
+    refuse_missing_classes(usable, drawn, classes)
     return {name: placed(column) for name, column in drawn.items()}, "the split was drawn by class, whole groups only"
 
 

@@ -21,7 +21,7 @@ from urllib.parse import urlparse
 import pandas as pd
 
 from plainfilm.core.files import cannot_write, make_directory
-from plainfilm.core.image import is_film_name
+from plainfilm.core.image import FILM_SUFFIXES, is_film_name, writable_name
 from plainfilm.core.manifest import read_table, shown
 from plainfilm.core.progress import Progress
 from plainfilm.errors import BadSource
@@ -91,7 +91,10 @@ def list_source(source: Path, work: Path, columns: Mapping[str, str], progress: 
     if source.is_file():
         if source.suffix.lower() in (".csv", ".tsv", ".parquet"):
             return _list_table(source, columns)
+        if source.suffix.lower() in (".xlsx", ".xlsm", ".xls", ".ods"):
+            raise BadSource("is a spreadsheet: save it as CSV, and name that", source)
         if zipfile.is_zipfile(source):
+            refuse_archive_without_films(source)
             source = unpack_zip(source, work / "films", progress)
         else:
             raise BadSource("is a file that is neither a zip nor a .csv or .parquet table", source)
@@ -126,12 +129,14 @@ def _folders(folder: Path) -> list[Path]:
     return [entry for entry in _visible(folder) if entry.is_dir()]
 
 
-def _films_in(folder: Path, *, deep: bool) -> Iterator[Path]:
+def _films_in(folder: Path, *, deep: bool, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """Films by name, links that lead nowhere among them; a link to a folder that is being walked is passed over."""
+    above = (*above, folder.resolve())
     for entry in _visible(folder):
         if entry.is_dir():
-            if deep and entry.name.lower() not in _MASK_FOLDERS:
-                yield from _films_in(entry, deep=True)
-        elif entry.is_file() and is_film_name(entry):
+            if deep and entry.name.lower() not in _MASK_FOLDERS and entry.resolve() not in above:
+                yield from _films_in(entry, deep=True, above=above)
+        elif is_film_name(entry) and (entry.is_file() or entry.is_symlink()):
             yield entry
 
 
@@ -285,6 +290,10 @@ def _list_table(path: Path, columns: Mapping[str, str]) -> Listing:
     if len(empty):
         raise BadSource(f"row {int(empty[0]) + 2}: the path is empty", path)
     rows = table[[name for name in TABLE_COLUMNS if name in table]].copy()
+    if all("\\" in film for film in rows["path"]) and not any((path.parent / film).is_file() for film in rows["path"]):
+        raise BadSource(
+            f"gives paths with backslashes ({rows['path'].iloc[0]}): write them with /, as on any system", path
+        )
     rows["path"] = [str((path.parent / film).resolve()) for film in rows["path"]]
     twice = rows.index[rows["path"].duplicated()]
     if len(twice):
@@ -316,7 +325,14 @@ def renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.D
             raise BadSource(f'has no column "{theirs}"; it has {shown(list(table.columns))}', path)
     taken = [ours for ours, theirs in columns.items() if ours in table and ours != theirs]
     table = table.drop(columns=taken).rename(columns={theirs: ours for ours, theirs in columns.items()})
-    return table.map(lambda value: "" if pd.isna(value) else str(value).strip())
+    table = table.map(lambda value: "" if pd.isna(value) else str(value).strip())
+    for row, age in enumerate(table.get("age", []), start=2):
+        if age and pd.isna(pd.to_numeric(age, errors="coerce")):
+            raise BadSource(f'row {row}: age is "{age}", expected years as a number, or nothing', path)
+    for row, label in enumerate(table.get("label", []), start=2):
+        if not label.isprintable():
+            raise BadSource(f"row {row}: the label {label!r} holds characters that cannot be printed", path)
+    return table
 
 
 def known_split(name: str, path: Path) -> str:
@@ -329,8 +345,26 @@ def known_split(name: str, path: Path) -> str:
 def _listing(
     layout: str, rows: list[dict[str, str]], root: Path, notes: list[str], *, has_split: bool = False
 ) -> Listing:
-    table = pd.DataFrame({name: [row.get(name, "") for row in rows] for name in TABLE_COLUMNS}, dtype=object)
+    table = pd.DataFrame(
+        {name: [writable_name(row.get(name, "")) for row in rows] for name in TABLE_COLUMNS}, dtype=object
+    )
     return Listing(layout, table, root, has_split, notes)
+
+
+def refuse_archive_without_films(archive: Path) -> None:
+    """Raise BadSource unless a zip holds a film, before anything is unpacked."""
+    with zipfile.ZipFile(archive) as opened:
+        names = [name for name in opened.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+    if not any(Path(name).suffix.lower() in FILM_SUFFIXES or _may_be_dicom(Path(name)) for name in names):
+        held = f"it has {shown(names)}" if names else "it is empty"
+        raise BadSource(
+            f"holds no films ({held}). Expected <Class>/images/*.png, <Class>/*.png or DICOM files", archive
+        )
+
+
+def _may_be_dicom(path: Path) -> bool:
+    """Without an ending, or with one of digits, as a PACS names its exports."""
+    return not path.name.startswith(".") and (not path.suffix or path.suffix[1:].isdecimal())
 
 
 def unpack_zip(archive: Path, target: Path, progress: Progress) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,7 +39,12 @@ class SplitPlan:
                 )
         shares = [wanted for wanted in (self.test, self.val, self.train) if wanted is not None and wanted < 1]
         if sum(shares) >= 1 + 1e-9 or (self.train is None and sum(shares) >= 1 - 1e-9):
-            raise BadConfig(f"--test {self.test:g} and --val {self.val:g} leave nothing to train on")
+            given = "" if self.train is None else f", --train {self.train:g}"
+            raise BadConfig(
+                f"--test {self.test:g}, --val {self.val:g}{given}: together more than all films"
+                if given
+                else f"--test {self.test:g} and --val {self.val:g} leave nothing to train on"
+            )
         if self.folds == 1 or self.folds == 2 or self.folds < 0 or self.folds > 100:
             raise BadConfig(f"--folds {self.folds}: expected 3 to 100 (one tests, one validates, the rest trains)")
         if not 1 <= self.repeats <= 100:
@@ -70,6 +75,26 @@ def split_by_group(films: pd.DataFrame, classes: Sequence[str], plan: SplitPlan)
             )
     first = next(iter(columns))
     return columns if first == "split" else {"split": columns[first], **columns}
+
+
+def refuse_missing_classes(films: pd.DataFrame, columns: Mapping[str, pd.Series[str]], classes: Sequence[str]) -> None:
+    """Raise BadConfig where a drawn split lacks a class, since its groups could not be spread further."""
+    for name, place in columns.items():
+        for split in SPLITS:
+            held = set(films.loc[place[place == split].index, "label"])
+            for label in classes:
+                if label not in held:
+                    inside = films[films["label"] == label]
+                    groups = inside["group"].nunique()
+                    raise BadConfig(
+                        f"class {label} is missing from {split} in {name}: its {_counted(len(inside), 'film')} are "
+                        f"{_counted(groups, 'group')} (one patient, or one picture), and a group is never parted. Add films of "
+                        "other patients, or leave the class out by --classes"
+                    )
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def fill_validation(films: pd.DataFrame, classes: Sequence[str], plan: SplitPlan) -> pd.Series[str]:
@@ -128,8 +153,8 @@ def _checked(quota: NDArray[np.int64], classes: Sequence[str], names: list[str])
         for column, label in enumerate(classes):
             if quota[row, column] < 1:
                 raise BadConfig(
-                    f"class {label} has {have[column]} readable films, which leaves none for {name}: add films, ask for fewer in "
-                    "the other splits, or leave the class out by --classes"
+                    f"class {label} has {_counted(int(have[column]), 'readable film')}, which leaves none for {name}: add films, "
+                    "ask for fewer in the other splits, or leave the class out by --classes"
                 )
     if (quota < 0).any():
         label = classes[int(np.argmin(quota.min(axis=0)))]

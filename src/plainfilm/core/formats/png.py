@@ -83,7 +83,7 @@ def _declared(content: bytes) -> _Declared:
         elif kind == b"acTL" and len(body) == 8 and (frames := int.from_bytes(body[:4])) > 1:
             raise BadImage(f"is an animation of {frames} pictures; expected one film")
         elif kind[0] & 0x20 == 0 and kind != b"IEND":  # a capital first letter: not to be passed over
-            raise damaged(f"it cannot be read without its chunk {kind!r}, which PNG does not know")
+            raise damaged(f"it cannot be read without its chunk {kind.decode('latin-1')!r}, which PNG does not know")
     palette, transparency, exif = (bytes(parts.get(kind, b"")) for kind in (b"PLTE", b"tRNS", b"eXIf"))
     if colour_type == _PALETTE and (len(palette) % 3 or not 3 <= len(palette) <= 768):
         raise damaged(f"a palette of {len(palette)} bytes; expected 3 for each of 1 to 256 colours")
@@ -102,9 +102,11 @@ def _chunks(content: bytes) -> list[tuple[bytes, memoryview]]:
             raise cut_off(f"the PNG ends after {len(content):,} bytes, before its last chunk, IEND")
         kind, end = bytes(view[at + 4 : at + 8]), at + 8 + int.from_bytes(view[at : at + 4])
         if end + 4 > len(content):
-            raise cut_off(f"the chunk {kind!r} at byte {at:,} goes beyond the {len(content):,} bytes of the file")
+            raise cut_off(
+                f"the chunk {kind.decode('latin-1')!r} at byte {at:,} goes beyond the {len(content):,} bytes of the file"
+            )
         if zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4]):
-            raise damaged(f"the checksum of the chunk {kind!r} at byte {at:,} is wrong")
+            raise damaged(f"the checksum of the chunk {kind.decode('latin-1')!r} at byte {at:,} is wrong")
         chunks.append((kind, view[at + 8 : end]))
         if kind == b"IEND":
             return chunks
