@@ -96,7 +96,7 @@ def _source_rows(one: Mapping[str, Any], colours: Mapping[str, str]) -> Iterator
     supplied = list(one["classes"])
     is_single = len(supplied) == 1
     what = swatch(colours[supplied[0]], supplied[0]) if is_single else "all"
-    no_area = "one class only" if is_single else ""
+    no_area = "one class only" if is_single else "–"
     yield [source, what, f"{one['films']:,}", estimate(interval_of(one["accuracy"])), no_area, said]
     for name in () if is_single else supplied:
         area = one["auroc"][name]
@@ -105,7 +105,7 @@ def _source_rows(one: Mapping[str, Any], colours: Mapping[str, str]) -> Iterator
             swatch(colours[name], name),
             f"{one['classes'][name]:,}",
             estimate(interval_of(one["recall"][name])),
-            estimate(interval_of(area)) if area else "",
+            estimate(interval_of(area)) if area else "–",
             "",
         ]
 
@@ -134,7 +134,7 @@ def on_perfection(metrics: Mapping[str, Any], split: str) -> str:
 
 
 def _cell(measured: Mapping[str, Any], name: str) -> Html | str:
-    return estimate(interval_of(measured[name])) if name in measured else ""
+    return estimate(interval_of(measured[name])) if name in measured else "–"
 
 
 def _count_and_share(count: int, share: Mapping[str, float | None]) -> Html:
