@@ -69,7 +69,9 @@ def _history(
     for key, height in heights.items():
         label, colour, dashes = series[key]
         marker = "o" if np.isfinite(height).sum() < 3 else ""
-        broad = {"linewidth": 4.0, "alpha": 0.45} if key == "val_accuracy" else {}  # seen below a score that is equal
+        broad: dict[str, Any] = (
+            {"linewidth": 4.0, "alpha": 0.45} if key == "val_accuracy" else {}
+        )  # seen below a score that is equal
         axes.plot(epoch, height, color=colour, linestyle=dashes, marker=marker, markersize=4, label=label, **broad)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.margins(y=0.08)
