@@ -5,7 +5,7 @@
 
 FOLDER holds real films. `planted` spoils films of it (benchmarks/spoil.py), another original each time, writes them as files beside
 the others and looks for twins in all of them. A pair counts as right where both are copies of one film; copies that were
-there before (found by hand and eye, or by the exact criterion below) count as neither right nor wrong.
+there before (benchmarks/known_twins.json: found by several methods, then judged by eye) count as neither right nor wrong.
 The others need: pip install imagehash imagededup cleanvision. What is not installed, or has no weights, is left out and named.
 """
 
@@ -182,7 +182,7 @@ def score(name: str, pairs: Pairs, planted: dict[str, tuple[str, str]], known: P
     print(f"  wrong, by the films behind them: {false[:8]}", flush=True)
 
 
-def run_planted(folder: Path, each: int, seed: int, known_path: Path | None, together: bool, peers: bool) -> None:
+def run_planted(folder: Path, each: int, seed: int, known_path: Path, together: bool, peers: bool) -> None:
     """Plant, look, score."""
     films = sorted(
         path for path in folder.rglob("*") if path.is_file() and is_film_name(path) and "masks" not in path.parts
@@ -193,9 +193,7 @@ def run_planted(folder: Path, each: int, seed: int, known_path: Path | None, tog
         planted = plant(films, Path(work), each, seed, together)
         paths = sorted(Path(work).iterdir())
         print(f"{len(films):,} films, {len(planted):,} planted copies", flush=True)
-        known: Pairs = set()
-        if known_path is not None:
-            known = {_pair(*pair) for pair in json.loads(known_path.read_text())}
+        known = {_pair(*pair) for pair in json.loads(known_path.read_text())}
         found = ours(paths)
         score("plainfilm", found, planted, known)
         missed = [(twin, *planted[twin]) for twin in planted if _pair(twin, planted[twin][0]) not in found]
@@ -266,7 +264,12 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--each", type=int, default=100, help="planted copies a kind")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--known", type=Path, help="JSON list of pairs of file names that are copies as they came")
+    parser.add_argument(
+        "--known",
+        type=Path,
+        default=Path(__file__).with_name("known_twins.json"),
+        help="JSON list of pairs of file names that are copies as they came, found by hand and eye",
+    )
     parser.add_argument("--together", action="store_true", help="plant a further kind: two changes at once")
     parser.add_argument("--alone", action="store_true", help="without the others")
     parser.add_argument("--counts", type=int, nargs="+", default=[2500, 7500, 21000, 60000, 200000])
