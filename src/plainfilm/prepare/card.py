@@ -24,7 +24,7 @@ def dataset_card(manifest: Manifest) -> str:
         "# Dataset card",
         "",
         f"{len(films):,} films, {len(ok):,} readable, in {len(manifest.classes)} classes and {len(many):,} groups. A group",
-        "holds the films of one patient and identical pictures; it lies whole in one split.",
+        "holds the films of one patient and all copies of a picture; it lies whole in one split.",
         "",
         "Research and education only. Not a medical device.",
         "",

@@ -94,18 +94,19 @@ def _leaks(survey: Survey, side: pd.Series[str]) -> Iterator[Finding]:
     def is_torn(rows: Sequence[int]) -> bool:
         return len({sides[row] for row in rows} - {""}) > 1
 
-    def finding(title: str, what: str, torn: Sequence[tuple[tuple[int, ...], str]]) -> Finding:
+    def finding(title: str, what: tuple[str, str], torn: Sequence[tuple[tuple[int, ...], str]]) -> Finding:
         explained.update(films["group"].iloc[row] for rows, _ in torn for row in rows)
         films_concerned = {row for rows, _ in torn for row in rows}
         first = ", ".join(f"{films['image_id'].iloc[row]} ({sides[row]})" for row in torn[0][0][:4])
-        text = f"{len(torn):,} {what} on two sides, {len(films_concerned):,} films; the first: {first}"
+        one, many = what
+        text = f"{len(torn):,} {one if len(torn) == 1 else many} on two sides, {len(films_concerned):,} films; the first: {first}"
         return Finding(
             "leak", "failure", title, text, tuple(rows for rows, _ in torn), tuple(reason for _, reason in torn)
         )
 
     for title, what, key in (
-        ("Identical pictures on two sides", "pictures", "sha256"),
-        ("Patients on two sides", "patients", "patient_id"),
+        ("Identical pictures on two sides", ("picture", "pictures"), "sha256"),
+        ("Patients on two sides", ("patient", "patients"), "patient_id"),
     ):
         torn = [(rows, "") for rows in _sets(films, key) if is_torn(rows)]
         if torn:
@@ -114,12 +115,12 @@ def _leaks(survey: Survey, side: pd.Series[str]) -> Iterator[Finding]:
     if near:
         near.sort(key=lambda twin: -twin.similarity)
         pairs = [((twin.first, twin.second), _alike(twin)) for twin in near]
-        yield finding("Near twins on two sides", "pairs of near twins", pairs)
+        yield finding("Near twins on two sides", ("pair of near twins", "pairs of near twins"), pairs)
     rest = [
         (rows, "") for rows in _sets(films, "group") if is_torn(rows) and films["group"].iloc[rows[0]] not in explained
     ]
     if rest:
-        yield finding("Groups on two sides", "groups", rest)
+        yield finding("Groups on two sides", ("group", "groups"), rest)
 
 
 def _labels(survey: Survey) -> Iterator[Finding]:
@@ -137,7 +138,8 @@ def _labels(survey: Survey) -> Iterator[Finding]:
             "label",
             "warning",
             "One picture under two labels",
-            f"{len(torn):,} pairs hold one picture under two labels, of which at least one is wrong; the first: {names}",
+            f"{len(torn):,} {'pair holds' if len(torn) == 1 else 'pairs hold'} one picture under two labels, of which at least "
+            f"one is wrong; the first: {names}",
             tuple((twin.first, twin.second) for twin in torn),
             tuple(_alike(twin) for twin in torn),
         )

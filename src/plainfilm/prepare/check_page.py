@@ -19,6 +19,7 @@ from plainfilm.core.page import (
     gallery,
     joined,
     page,
+    pairs,
     paragraph,
     section,
     strong,
@@ -54,15 +55,15 @@ def verdict(findings: Sequence[Finding], has_split: bool) -> str:
 def _sections(findings: Sequence[Finding], survey: Survey, sides: Sequence[str] | None) -> Iterator[Section]:
     films = survey.films
     readable = int((films["status"] == "ok").sum())
-    pairs = [twin for twin in survey.twins if twin.kind != IDENTICAL]
+    near = [twin for twin in survey.twins if twin.kind != IDENTICAL]
     counted = cards(
         [
             Card("Films", f"{len(films):,}", f"{readable:,} readable"),
             Card(
                 "Groups", f"{films.loc[films['status'] == 'ok', 'group'].nunique():,}", "same patient or same picture"
             ),
-            Card("Identical pairs", f"{len(survey.twins) - len(pairs):,}", "the same pixels in several files"),
-            Card("Near twins", f"{len(pairs):,}", "pairs that hold one picture, changed"),
+            Card("Identical pairs", f"{len(survey.twins) - len(near):,}", "the same pixels in several files"),
+            Card("Near twins", f"{len(near):,}", "pairs that hold one picture, changed"),
         ]
     )
     if has_leak(findings):
@@ -82,15 +83,23 @@ def _sections(findings: Sequence[Finding], survey: Survey, sides: Sequence[str] 
         shown = finding.rows[:_SETS_SHOWN]
         more = len(finding.rows) - len(shown)
         note = paragraph(f"{more:,} more are in the table.", soft=True) if more > 0 else Html()
-        sheets = [_sheet(finding, place, survey, sides) for place in range(len(shown))]
-        is_single = all(len(rows) == 1 for rows in shown)
-        pictures = gallery([one for sheet in sheets for one in sheet]) if is_single else joined(*map(gallery, sheets))
-        yield section(finding.title, alert(_LEVELS[finding.level], finding.text), pictures if shown else Html(), note)
+        pictures = _pictures(finding, len(shown), survey, sides) if shown else Html()
+        yield section(finding.title, alert(_LEVELS[finding.level], finding.text), pictures, note)
 
 
-def _sheet(finding: Finding, place: int, survey: Survey, sides: Sequence[str] | None) -> list[Html]:
+def _pictures(finding: Finding, count: int, survey: Survey, sides: Sequence[str] | None) -> Html:
+    """The first sets of a finding: single films in a row, pairs side by side, larger sets one below the other."""
+    reasons = finding.reasons or ("",) * count
+    sizes = {len(rows) for rows in finding.rows[:count]}
+    if sizes == {2}:
+        sheets = [_sheet(finding, place, survey, sides, "") for place in range(count)]
+        return pairs((one, other, paragraph(reasons[place])) for place, (one, other) in enumerate(sheets))
+    sheets = [_sheet(finding, place, survey, sides, reasons[place]) for place in range(count)]
+    return gallery(one for sheet in sheets for one in sheet) if sizes == {1} else joined(*map(gallery, sheets))
+
+
+def _sheet(finding: Finding, place: int, survey: Survey, sides: Sequence[str] | None, reason: str) -> list[Html]:
     """The films of one set, each with where it stands."""
-    reason = finding.reasons[place] if finding.reasons else ""
     pictures = []
     for row in finding.rows[place][:_FILMS_OF_A_SET]:
         known = survey.films.iloc[row]
