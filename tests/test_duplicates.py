@@ -14,7 +14,7 @@ from plainfilm.core.thumbnail import THUMBNAIL_PX, thumbnail
 from plainfilm.prepare.changes import changes_between
 from plainfilm.prepare.duplicates import IDENTICAL, find_twins, is_one_picture, twin_table
 from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
-from plainfilm.prepare.registration import align, pose_of, structure
+from plainfilm.prepare.registration import Alignment, align, pose_of, structure
 from plainfilm.prepare.twin_index import candidates, embed
 
 
@@ -145,3 +145,23 @@ def test_two_films_of_one_patient_are_no_twins(real_films: Path) -> None:
         one, two = (structure(thumbnail(read_film(root / path).pixels)) for path in pair)
         taken_for_twins += is_one_picture(align(one, two)) or is_one_picture(align(two, one))
     assert taken_for_twins / len(pairs) < 0.005
+
+
+@pytest.mark.parametrize(
+    ("similarity", "deviation", "is_twin"),
+    [(0.991, 0.35, True), (0.9945, 0.45, False), (0.998, 0.5, True), (0.98, 0.1, False), (-1.0, 6.0, False)],
+)
+def test_two_exposures_that_agree_but_for_one_place_are_no_twins(
+    similarity: float, deviation: float, is_twin: bool
+) -> None:
+    assert is_one_picture(Alignment(similarity, 1.0, deviation, np.eye(2, 3), False, False)) == is_twin
+
+
+def test_a_place_that_moved_shows_in_the_deviation(phantom_films: list[np.ndarray]) -> None:
+    film = phantom_films[0]
+    moved = film.copy()
+    height, width = film.shape
+    inner = slice(height // 2, height * 3 // 4), slice(width // 3, width * 2 // 3)
+    moved[inner] = np.roll(film, 12, axis=1)[inner]
+    still, other = (align(structure(thumbnail(film)), structure(thumbnail(one))) for one in (film, moved))
+    assert still.deviation < 0.05 < 0.3 < other.deviation
