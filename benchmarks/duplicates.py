@@ -12,6 +12,7 @@ The others need: pip install imagehash imagededup cleanvision. What is not insta
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import resource
 import shutil
@@ -22,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import ModuleType
 
 import cv2
 import numpy as np
@@ -104,12 +106,21 @@ def by_hash(kind: str, distance: int) -> Callable[[list[Path]], Pairs]:
 
 
 def by_imagededup(method: str) -> Callable[[list[Path]], Pairs]:
-    """imagededup with its own settings."""
+    """imagededup with its own settings.
+
+    Its package fetches the weights of its CNN when it is imported, for the hashes too; these get a stand-in for that module.
+    """
 
     def found(paths: list[Path]) -> Pairs:
-        from imagededup import methods
-
-        twins = getattr(methods, method)(verbose=False).find_duplicates(image_dir=str(paths[0].parent))
+        cnn = "imagededup.methods.cnn"
+        if method == "CNN":
+            sys.modules.pop(cnn, None)
+        else:
+            stand_in = ModuleType(cnn)
+            stand_in.CNN = None  # type: ignore[attr-defined]
+            sys.modules.setdefault(cnn, stand_in)
+        where = importlib.import_module(cnn if method == "CNN" else "imagededup.methods.hashing")
+        twins = getattr(where, method)(verbose=False).find_duplicates(image_dir=str(paths[0].parent))
         return {_pair(one, other) for one, others in twins.items() for other in others}
 
     return found
