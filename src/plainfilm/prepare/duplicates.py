@@ -31,6 +31,7 @@ _LEAST_SIMILARITY = 0.985
 _MOST_DEVIATION = 0.38
 _WORTH_THE_OTHER_WAY = 0.96  # registration may settle better the other way round
 _PAIRS_A_BATCH = 256
+_STRUCTURES_KEPT = 8192  # 1 GB
 
 
 class Twin(NamedTuple):
@@ -71,9 +72,10 @@ def _confirmed(thumbnails: NDArray[np.uint8], pairs: list[tuple[int, int]], prog
     ready: dict[int, Structure] = {}
 
     def of(row: int) -> Structure:
-        if row not in ready:
-            ready[row] = structure(thumbnails[row])
-        return ready[row]
+        known = ready.get(row)
+        if known is None:
+            known = ready[row] = structure(thumbnails[row])
+        return known
 
     def confirmed(pair: tuple[int, int]) -> Twin | None:
         for one, other in (pair, pair[::-1]):
@@ -94,6 +96,8 @@ def _confirmed(thumbnails: NDArray[np.uint8], pairs: list[tuple[int, int]], prog
             task.advance(len(batch))
             done_with = batch[-1][0]  # pairs are sorted by their first film
             for row in [row for row in ready if row < done_with]:
+                del ready[row]
+            for row in list(ready)[: max(0, len(ready) - _STRUCTURES_KEPT)]:  # the oldest; they can be made again
                 del ready[row]
     return twins
 
