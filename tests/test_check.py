@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -107,7 +110,7 @@ def test_odd_films_are_shown_each_under_its_name(split_folder: Path) -> None:
     assert named["Blank"] == {"blank"}
     assert named["Damaged"] == {"damaged"}
     assert named["Inverted?"] == {"inverted"}
-    assert named["Turned?"] == {"turned"}
+    assert named["Turned or cropped?"] == {"turned"}
     assert named["Very small"] == {"small"}
     assert named["Oddly shaped"] == {"long"}
     assert "framed" in named["Framed"]
@@ -207,3 +210,65 @@ def test_a_clean_split_of_phantoms_is_never_accused(tmp_path: Path, seed: int) -
         tmp_path / "set", tmp_path / "data", PrepareOptions(metadata=tmp_path / "set" / "metadata.csv", twins=False)
     )
     assert not inspect(tmp_path / "data").is_leaking
+
+
+def test_sides_of_any_name_are_looked_at_and_prepare_asks(drawn: Path, tmp_path: Path) -> None:
+    theirs = tmp_path / "theirs"
+    for place, path in enumerate(sorted(drawn.glob("*/images/*.png"))):
+        target = theirs / ("part A", "part B")[place % 2] / path.parts[-3] / path.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, target)
+    film = next((theirs / "part A").rglob("*.png"))
+    shutil.copyfile(film, theirs / "part B" / film.parent.name / "again.png")
+    assert inspect(theirs).is_leaking
+    with pytest.raises(BadSource, match=r"part A, part B.* each hold the same classes .*--resplit"):
+        prepare(theirs, tmp_path / "data")
+
+
+def test_where_nothing_can_be_read_nothing_is_passed(drawn: Path, tmp_path: Path) -> None:
+    prepare(drawn, tmp_path / "moved", PrepareOptions(twins=False))
+    moved = tmp_path / "moved"
+    about = json.loads((moved / "dataset.json").read_text())
+    (moved / "dataset.json").write_text(json.dumps({**about, "root": str(tmp_path / "nowhere")}))
+    with pytest.raises(BadSource, match="nothing can be checked"):
+        inspect(moved)
+
+
+def test_one_side_alone_is_no_split(split_folder: Path, tmp_path: Path) -> None:
+    films = sorted(path.relative_to(split_folder).as_posix() for path in split_folder.rglob("*.png"))
+    table = pd.DataFrame({"path": films, "label": [Path(film).parts[1] for film in films], "part": "train"})
+    table.to_csv(split_folder / "t.csv", index=False)
+    inspection = inspect(split_folder / "t.csv", split_by="part")
+    assert inspection.verdict.startswith("no split to check: all films are in train")
+
+
+def test_deep_films_that_use_a_few_of_their_bits_are_no_blanks_and_have_twins(split_folder: Path) -> None:
+    film = cv2.imread(str(_film(split_folder, "train", "Normal")), cv2.IMREAD_GRAYSCALE)
+    assert film is not None
+    for bits in (10, 12, 14):
+        deep = (film.astype(np.uint16) << (bits - 8)) + 1
+        cv2.imwrite(str(split_folder / "test" / "Normal" / f"deep-{bits}.png"), deep)
+    inspection = inspect(split_folder)
+    named = {finding.title for finding in inspection.findings}
+    films = inspection.survey.films["image_id"]
+    twins = {films[row] for twin in inspection.survey.twins for row in twin[:2]}
+    assert {"deep-10", "deep-12", "deep-14"} <= twins and "Blank" not in named
+    assert "Odd file" in named and inspection.is_leaking
+
+
+def test_check_writes_over_no_manifest_and_not_into_what_it_checks(
+    drawn: Path, split_folder: Path, tmp_path: Path
+) -> None:
+    prepare(drawn, tmp_path / "data", PrepareOptions(twins=False))
+    before = (tmp_path / "data" / "twins.csv").read_bytes()
+    for target, directory, said in (
+        (split_folder, tmp_path / "data", "holds manifest.csv already"),
+        (split_folder, split_folder, "is what is checked"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-m", "plainfilm", "check", str(target), "-o", str(directory), "--fix"],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 1 and said in done.stderr, done.stderr
+    assert (tmp_path / "data" / "twins.csv").read_bytes() == before

@@ -102,7 +102,7 @@ def test_candidates_are_pairs_in_order_and_each_once() -> None:
 def test_the_embedding_has_length_one(phantom_films: list[np.ndarray]) -> None:
     from plainfilm.core.progress import Silence
 
-    found = embed(np.stack([thumbnail(film) for film in phantom_films[:4]]), Silence())
+    found = embed(np.stack([thumbnail(film) for film in phantom_films[:4]]), np.arange(4), Silence())
     assert np.linalg.norm(found, axis=1) == pytest.approx(np.ones(4), abs=1e-5)
 
 
@@ -165,3 +165,12 @@ def test_a_place_that_moved_shows_in_the_deviation(phantom_films: list[np.ndarra
     moved[inner] = np.roll(film, 12, axis=1)[inner]
     still, other = (align(structure(thumbnail(film)), structure(thumbnail(one))) for one in (film, moved))
     assert still.deviation < 0.05 < 0.3 < other.deviation
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4])
+def test_a_wide_frame_hides_nothing(phantom_films: list[np.ndarray], share: float) -> None:
+    films = [thumbnail(film) for film in phantom_films]
+    wide = round(share * len(phantom_films[0]))
+    framed = thumbnail(cv2.copyMakeBorder(phantom_films[2], wide, wide, wide, 0, cv2.BORDER_CONSTANT, value=90))
+    (twin,) = find_twins(np.stack([*films, framed]), [str(place) for place in range(len(films) + 1)])
+    assert twin[:2] == (2, len(films)) and "cropped or framed" in twin.kind

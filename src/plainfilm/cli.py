@@ -26,7 +26,7 @@ from plainfilm.core.config import TYPED, TrainConfig, changes_from_toml
 from plainfilm.core.files import cannot_write
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.run import Run
-from plainfilm.errors import BadConfig, BadRun, Interrupted, PlainfilmError
+from plainfilm.errors import BadConfig, BadRun, BadSource, Interrupted, PlainfilmError
 from plainfilm.output import (
     DISCLAIMER,
     TableFormat,
@@ -177,7 +177,10 @@ def download_command(
     from plainfilm.prepare.ingest import prepare, refuse_taken
 
     if prepared is not None:
-        refuse_taken(prepared)
+        try:
+            refuse_taken(prepared)
+        except BadSource as error:
+            raise BadSource(error.message.replace("-o", "--prepare"), error.path) from error
     films = download(directory, progress=progress_on())
     print(f"The Radiography Database, every film and mask counted: {films}")
     if prepared is None:
@@ -276,15 +279,25 @@ def check(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split that --fix draws.")] = 0,
 ) -> None:
     """Is a split sound? Patients, pictures and near twins on two sides, wrong labels, odd films. Exit 1 if it leaks."""
-    from plainfilm.prepare.ingest import PrepareOptions
-    from plainfilm.prepare.inspection import inspect, mend
+    from plainfilm.prepare.ingest import PrepareOptions, refuse_taken
+    from plainfilm.prepare.inspection import inspect, is_manifest, mend
 
     options = PrepareOptions(columns=_pairs(columns, "--columns"), metadata=metadata)
     out = progress_on()
+    refuse_taken(directory)
+    if directory.resolve() == target.resolve():
+        raise BadConfig(f"-o {directory}: is what is checked; choose another folder")
+    if is_manifest(target) and (columns or metadata):
+        raise BadConfig(f"{target} is a manifest, which needs neither --columns nor --metadata")
     inspection = inspect(target, split_by=split_by, options=options, progress=out)
     page = inspection.write(directory)
     print_inspection(inspection, page)
-    if fix:
+    if fix and inspection.side is not None and not inspection.is_leaking:
+        print("Nothing to mend: the split is sound, and stays as it is.")
+    elif fix:
+        sides = sorted(set(inspection.side if inspection.side is not None else ()) - {"", "train", "val", "test"})
+        if sides:
+            print(f"note: {', '.join(sides)} give way to a new split into train, val and test")
         print_manifest(mend(inspection, directory, seed, options, out))
     elif inspection.is_leaking:
         raise typer.Exit(1)

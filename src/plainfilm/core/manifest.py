@@ -83,6 +83,10 @@ class Manifest:
         Raises BadManifest, naming every row that breaks the contract. Leaks are no breach: ask check() for them.
         """
         table_path = _find_table(Path(path))
+        if not table_path.with_name("dataset.json").is_file():
+            raise BadManifest(
+                'has no dataset.json beside it: it is no manifest. Make one with "plainfilm prepare"', table_path
+            )
         description = read_json(table_path.with_name("dataset.json"), BadManifest)
         check_format(description, FORMAT_VERSION, table_path.with_name("dataset.json"), BadManifest)
         films = typed(read_table(table_path))

@@ -10,12 +10,28 @@ from plainfilm.core.preprocess import Pixels, Preprocess
 
 THUMBNAIL_PX = 128
 _RECIPE = Preprocess(size=THUMBNAIL_PX)
+_THIN_FRAME, _LEAST_PICTURE = 0.25, 0.25  # shares of the side
 _FRAME_SPREAD = 4.0  # standard deviation of grey levels along a row or column below which it belongs to a frame
 
 
 def thumbnail(pixels: Pixels) -> NDArray[np.uint8]:
-    """(H, W) uint8 or uint16 -> (128, 128) uint8, squashed."""
+    """(H, W) uint8 or uint16 -> (128, 128) uint8, squashed.
+
+    A film that leaves the upper bits of its 16 unused is shifted up: as 8 bits it would keep a few grey levels only.
+    """
+    if pixels.dtype == np.uint16 and (unused := 16 - int(pixels.max()).bit_length()):
+        pixels = np.left_shift(pixels, np.uint16(min(unused, 15)), dtype=np.uint16)
     return _RECIPE.fitted(pixels)
+
+
+def unframed(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The thumbnail without a frame of one grey, in its old size; as it is where the frame is thin or nearly all there is."""
+    side = len(thumbnail)
+    rows, columns = without_frame(thumbnail)
+    height, width = rows.stop - rows.start, columns.stop - columns.start
+    if min(height, width) < _LEAST_PICTURE * side or max(side - height, side - width) <= _THIN_FRAME * side:
+        return thumbnail
+    return np.asarray(cv2.resize(thumbnail[rows, columns], (side, side), interpolation=cv2.INTER_LINEAR), np.uint8)
 
 
 def without_frame(thumbnail: NDArray[np.uint8]) -> tuple[slice, slice]:

@@ -56,7 +56,7 @@ def dataset_card(manifest: Manifest) -> str:
         reasons = [f"- `{row.path}`: {row.error}" for row in failed.itertuples()]
         lines += [f"## Unreadable films ({len(failed)})", "", *reasons, ""]
     lines += ["## Notes", "", *(f"- {note}" for note in manifest.info.get("notes", [])), ""]
-    return "\n".join(lines)
+    return "\n".join(lines).replace("<", "&lt;")  # a class or a source may be called anything
 
 
 def _counts(manifest: Manifest) -> list[list[str]]:

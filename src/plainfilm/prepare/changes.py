@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from plainfilm.prepare.registration import Alignment, pose_of
 
+FRAMED, SAVED = "cropped or framed", "saved anew"
 _ANGLE = 0.7  # degrees that are a rotation
 _MOVED = 0.015  # share of the side that is a crop or a frame
 _TONE = 5.0  # mean change of grey levels that is another exposure
@@ -34,10 +35,10 @@ def changes_between(first: NDArray[np.uint8], second: NDArray[np.uint8], alignme
     corners = np.array([[0, 0], [1, 0], [0, 1], [1, 1]]) @ alignment.matrix[:, :2].T + alignment.matrix[:, 2]
     offset = np.abs(corners - np.array([[0, 0], [1, 0], [0, 1], [1, 1]]))
     if (abs(angle) <= _ANGLE and offset.max() > _MOVED) or max(abs(across - 1), abs(down - 1)) > 2 * _MOVED:
-        found.append("cropped or framed")
+        found.append(FRAMED)
     one, two, overlap = _laid_on(first, second, alignment)
     if overlap.sum() < 100:
-        return found or ["saved anew"]
+        return found or [SAVED]
     mapped, tone = _as_toned(one, two, overlap)
     if tone > _TONE:
         found.append("other exposure")
@@ -58,7 +59,7 @@ def changes_between(first: NDArray[np.uint8], second: NDArray[np.uint8], alignme
             found.append("noise")
         elif is_of_the_film and smoother.std() < _SOFTER * sharper.std():
             found.append("softened or sharpened")
-    return found or ["saved anew"]
+    return found or [SAVED]
 
 
 def _laid_on(

@@ -24,6 +24,7 @@ _ODD_SHAPE = 1.8  # width over height, or the other way round
 _SMALL_PX = 100
 _FRAME = 0.25  # share of the side that a constant frame takes
 _LATERAL = ("LL", "RL", "L", "LAT", "LATERAL", "LLAT", "RLAT")
+_TABLE_COLUMNS = ("kind", "level", "title", "set", "image_id", "path", "label", "side", "patient_id", "reason")
 _FEW = 5  # films of a source below which its absence from a side is chance
 
 
@@ -63,8 +64,10 @@ def has_leak(findings: Sequence[Finding]) -> bool:
     return any(finding.kind == "leak" for finding in findings)
 
 
-def findings_table(findings: Sequence[Finding], survey: Survey) -> pd.DataFrame:
-    """One row a film and finding: kind, level, title, set (films with the same number belong together), image_id, path, reason."""
+def findings_table(findings: Sequence[Finding], survey: Survey, sides: Sequence[str] | None) -> pd.DataFrame:
+    """One row a film and finding: kind, level, title, set (films with the same number belong together), image_id, path, label,
+    side, patient_id, reason. sides: where each film stands; None where there is no split.
+    """
     rows = []
     for finding in findings:
         for number, together in enumerate(finding.rows, start=1):
@@ -80,10 +83,12 @@ def findings_table(findings: Sequence[Finding], survey: Survey) -> pd.DataFrame:
                         film["image_id"],
                         film["path"],
                         film["label"],
+                        sides[row] if sides else "",
+                        film["patient_id"],
                         reason,
                     ]
                 )
-    return pd.DataFrame(rows, columns=["kind", "level", "title", "set", "image_id", "path", "label", "reason"])
+    return pd.DataFrame(rows, columns=[*_TABLE_COLUMNS])
 
 
 def _leaks(survey: Survey, side: pd.Series[str]) -> Iterator[Finding]:
@@ -195,7 +200,8 @@ def _films(survey: Survey) -> Iterator[Finding]:
         ("warning", "Blank", "show nothing", blank, [f"grey levels spread by {value:.1f}" for value in spread]),
         ("warning", "No chest film?", "look like no frontal chest film", seen & likeness.is_foreign, _likenesses(likeness)),
         ("warning", "Inverted?", "look inverted (black is white)", seen & likeness.is_inverted, _likenesses(likeness)),
-        ("warning", "Turned?", "look upside down or lie on a side", seen & likeness.is_turned, _likenesses(likeness)),
+        ("warning", "Turned or cropped?", "look upside down, lie on a side, or show a part of a chest",
+         seen & likeness.is_turned, _likenesses(likeness)),
         ("warning", "Lateral", "are lateral by their header or table", is_ok & view.isin(_LATERAL).to_numpy(), list(view)),
         ("warning", "Framed", f"have a frame of one grey over more than {_FRAME:.0%} of a side", seen & (frame > _FRAME),
          [f"{value:.0%} of the side" for value in frame]),
@@ -205,6 +211,10 @@ def _films(survey: Survey) -> Iterator[Finding]:
         ("note", "In colour", "are stored in colour", is_ok & facts["colour"].isin(["rgb", "rgba", "palette"]).to_numpy(),
          list(facts["colour"])),
     ]  # fmt: skip
+    notes = films["oddities"].where(films["status"] == "ok", "") if "oddities" in films else pd.Series("", films.index)
+    for note in dict.fromkeys(notes[notes != ""]):
+        rows = np.flatnonzero((notes == note).to_numpy())
+        yield _odd("note", "Odd file", f"are odd files ({note})", survey, rows, [note] * len(rows))
     for level, title, what, which, reasons in tests:
         rows = np.flatnonzero(which)
         if len(rows):

@@ -37,18 +37,20 @@ _LEVELS: dict[str, Level] = {"failure": "failure", "warning": "warning", "note":
 
 def check_page(findings: Sequence[Finding], survey: Survey, name: str, sides: Sequence[str] | None) -> str:
     """One offline page. name: what was checked. sides: where each film stands in the split; None where there is no split."""
-    return page(f"Check of {name}", list(_sections(findings, survey, sides)), lead=verdict(findings, sides is not None))
+    return page(f"Check of {name}", list(_sections(findings, survey, sides)), lead=verdict(findings, sides))
 
 
-def verdict(findings: Sequence[Finding], has_split: bool) -> str:
+def verdict(findings: Sequence[Finding], sides: Sequence[str] | None) -> str:
     """One sentence."""
     leaks = [finding for finding in findings if finding.kind == "leak"]
     others = sum(finding.level == "warning" for finding in findings)
     rest = f"; {others} more {'thing' if others == 1 else 'things'} to look at" if others else ""
     if leaks:
         return f"LEAKS: {'; '.join(finding.text.partition(';')[0] for finding in leaks)}{rest}"
-    if not has_split:
-        return f"no split to check{rest or '; nothing odd was found'}"
+    named = sorted(set(sides or ()) - {""})
+    if len(named) < 2:
+        why = f": all films are in {named[0]}" if named else ""
+        return f"no split to check{why}{rest or '; nothing odd was found'}"
     return f"no leak was found{rest}"
 
 
@@ -66,17 +68,23 @@ def _sections(findings: Sequence[Finding], survey: Survey, sides: Sequence[str] 
             Card("Near twins", f"{len(near):,}", "pairs that hold one picture, changed"),
         ]
     )
+    patients = films.loc[(films["status"] == "ok") & (films["patient_id"] != "")]
+    known = f"for {len(patients):,} of {readable:,} films" if len(patients) else "for no film"
     if has_leak(findings):
         box = alert(
             "failure",
             "This split leaks",
-            "Scores measured on it are too good: films of the test were seen in training.",
+            "The same picture or patient stands on two sides of it: scores measured on it are too good.",
         )
-    elif sides is None:
-        box = alert("note", "No split", "No film has a place in a split: leaks could not be looked for.")
+    elif len(set(sides or ()) - {""}) < 2:
+        box = alert(
+            "note", "No split", "The films do not stand on two sides of a split: leaks could not be looked for."
+        )
     else:
         box = alert(
-            "pass", "No leak was found", "No group, patient, picture or near twin stands on two sides of the split."
+            "pass",
+            "No leak was found",
+            f"No picture and no near twin stands on two sides of the split, and no patient, as far as they are known: {known}.",
         )
     yield section("Verdict", box, counted)
     for finding in findings:

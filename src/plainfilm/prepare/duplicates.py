@@ -18,7 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from plainfilm.core.progress import Progress, Silence
-from plainfilm.prepare.changes import changes_between
+from plainfilm.core.thumbnail import unframed
+from plainfilm.prepare.changes import FRAMED, SAVED, changes_between
 from plainfilm.prepare.registration import Alignment, Structure, align, structure
 from plainfilm.prepare.twin_index import candidates, embed
 
@@ -61,7 +62,7 @@ def find_twins(thumbnails: NDArray[np.uint8], sha256: Sequence[str], progress: P
             twins.append(Twin(first_of[digest], row, 1.0, IDENTICAL))
     rows = np.array(sorted(first_of.values()), dtype=np.int64)
     if len(rows) > 1:
-        pairs = candidates(embed(thumbnails[rows], out))
+        pairs = candidates(embed(thumbnails, rows, out))
         found = _confirmed(thumbnails, [(int(rows[one]), int(rows[two])) for one, two, _ in pairs], out)
         twins += found
     return sorted(twins)
@@ -74,15 +75,19 @@ def _confirmed(thumbnails: NDArray[np.uint8], pairs: list[tuple[int, int]], prog
     def of(row: int) -> Structure:
         known = ready.get(row)
         if known is None:
-            known = ready[row] = structure(thumbnails[row])
+            known = ready[row] = structure(unframed(thumbnails[row]))
         return known
 
     def confirmed(pair: tuple[int, int]) -> Twin | None:
         for one, other in (pair, pair[::-1]):
             alignment = align(of(one), of(other))
             if is_one_picture(alignment):
-                kind = ", ".join(changes_between(thumbnails[one], thumbnails[other], alignment))
-                return Twin(*pair, round(float(alignment.similarity), 4), kind)
+                kinds = changes_between(of(one).film, of(other).film, alignment)
+                is_framed = any(_differ(of(row), thumbnails[row]) for row in pair)
+                kinds = (
+                    [FRAMED, *(kind for kind in kinds if kind != SAVED)] if is_framed and FRAMED not in kinds else kinds
+                )
+                return Twin(*pair, round(float(alignment.similarity), 4), ", ".join(kinds))
             if alignment.similarity < _WORTH_THE_OTHER_WAY:
                 return None
         return None
@@ -100,6 +105,11 @@ def _confirmed(thumbnails: NDArray[np.uint8], pairs: list[tuple[int, int]], prog
             for row in list(ready)[: max(0, len(ready) - _STRUCTURES_KEPT)]:  # the oldest; they can be made again
                 del ready[row]
     return twins
+
+
+def _differ(made_ready: Structure, thumbnail: NDArray[np.uint8]) -> bool:
+    """Whether a frame was taken off."""
+    return not np.array_equal(made_ready.film, thumbnail)
 
 
 def is_one_picture(alignment: Alignment) -> bool:

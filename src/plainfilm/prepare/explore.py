@@ -91,7 +91,7 @@ def _one_by_one(parts: list[Callable[[], Section]], progress: Progress) -> Itera
 
 def _lead(manifest: Manifest) -> str:
     classes = manifest.classes
-    listed = f": {', '.join(classes)}" if len(classes) <= _CLASSES_LISTED else ""
+    listed = f": {', '.join(classes)}" if 0 < len(classes) <= _CLASSES_LISTED else ""
     return f"{counted(len(manifest.films), 'film')} in {counted(len(classes), 'class', 'classes')}{listed}"
 
 

@@ -39,6 +39,7 @@ LEVEL = 0.95
 # "medium" tie (Cohen 1988, chapter 7); an AUROC of 0.7 is what many call acceptable for a test of the disease itself.
 _ALARMING_V, _NOTABLE_V = 0.3, 0.2
 _ALARMING_AUROC, _NOTABLE_AUROC = 0.7, 0.6
+_COMPRESSION_AUROC = 0.85
 # Opacities change how grey levels are spread, and how well the film compresses: these may know the disease itself.
 MAY_HOLD_DISEASE = ("compression", "histogram")
 WITHOUT_LUNGS = tuple(kind for kind in KINDS if kind not in MAY_HOLD_DISEASE)
@@ -67,7 +68,11 @@ def find_hints(
     usable = usable.assign(fold=folds_by_group(usable, judged, FOLDS, seed))
     hints["source"] = _by_source(usable[usable["source"] != ""], int((usable["source"] == "").sum()), judged, seed)
     hints["file"] = _by_file(usable, facts.loc[usable.index], judged, seed, progress)
-    hints["findings"] = [*_findings_of_source(hints["source"]), *_findings_of_file(hints["file"])]
+    hints["findings"] = [
+        *_findings_of_source(hints["source"]),
+        *_findings_of_file(hints["file"]),
+        *_findings_of_compression(hints["file"]),
+    ]
     return hints
 
 
@@ -228,6 +233,18 @@ def _findings_of_file(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             "the disease."
         )
         yield {"level": "failure" if alarming else "warning", "by": "file", "classes": names, "text": text}
+
+
+def _findings_of_compression(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Lungs change how well a film compresses, but not as much as another program or setting does."""
+    score = (found.get("kinds") or {}).get("compression")
+    if score is None:
+        return
+    names, _ = _by_level(score["auroc"], _COMPRESSION_AUROC, _COMPRESSION_AUROC)
+    if names:
+        each = ", ".join(f"{name} (AUROC {interval_text(score['auroc'][name])})" for name in names)
+        text = f"the compression of the file alone tells from the rest: {each}. A network may learn that in place of the disease."
+        yield {"level": "warning", "by": "file", "classes": names, "text": text}
 
 
 def _best_kind(kinds: Mapping[str, Any], name: str) -> str:

@@ -59,6 +59,13 @@ def prepare(
     source, directory = Path(source).resolve(), Path(directory)
     refuse_taken(directory)
     listing, films, notes = list_films(source, directory, options, out)
+    if listing.layout == "sides" and not options.resplit:
+        sides, labels = (shown(sorted(set(films[name]))) for name in ("side", "label"))
+        raise BadSource(
+            f"holds folders ({sides}) that each hold the same classes ({labels}): are they the sides of a split? Rename them "
+            "train, val and test; or draw a new split by --resplit, which forgets these folders",
+            listing.root,
+        )
     classes = _classes(films, options, source)
     survey = survey_films(films, options.patient_key, out, twins=options.twins)
     films, more_notes = _without_guessed_labels(survey.films, listing, classes)
@@ -173,7 +180,8 @@ def _twin_notes(survey: Survey, options: PrepareOptions) -> list[str]:
         return ["near twins were not looked for (--no-twins): groups hold identical pictures only"]
     near = sum(twin.kind != IDENTICAL for twin in survey.twins)
     same = len(survey.twins) - near
-    return [f"{near:,} pairs of near twins and {same:,} of identical pictures were found (twins.csv) and grouped"]
+    pairs = "pair" if near == 1 else "pairs"
+    return [f"{near:,} {pairs} of near twins and {same:,} of identical pictures were found (twins.csv) and grouped"]
 
 
 def _oddities(films: pd.DataFrame) -> list[str]:

@@ -43,14 +43,14 @@ class Inspection:
     @property
     def verdict(self) -> str:
         """One sentence."""
-        return verdict(self.findings, self.side is not None)
+        return verdict(self.findings, None if self.side is None else list(self.side))
 
     def write(self, directory: Path) -> Path:
         """Write check.html, check.csv and twins.csv into a folder; returns the page."""
         make_directory(directory)
         sides = None if self.side is None else list(self.side)
         films = self.survey.films.assign(split=sides or "")
-        table = findings_table(self.findings, self.survey)
+        table = findings_table(self.findings, self.survey, sides)
         write_text(directory / "check.csv", table.to_csv(index=False, lineterminator="\n"))
         pairs = twin_table(self.survey.twins, films)
         write_text(directory / "twins.csv", pairs.to_csv(index=False, lineterminator="\n"))
@@ -123,6 +123,7 @@ def _inspect_manifest(manifest: Manifest, split_by: str, progress: Progress) -> 
         has = ", ".join(manifest.films.columns)
         raise BadManifest(f'has no column "{split_by}" to split by; it has {has}', manifest.path)
     survey = survey_manifest(manifest, progress)
+    _refuse_nothing_readable(survey, manifest.path or manifest.root)
     side = manifest.films[split_by].reset_index(drop=True).astype(object).fillna("").astype(str)
     is_split = bool((side != "").any())
     findings = check_films(survey, side if is_split else None)
@@ -139,13 +140,25 @@ def _inspect_source(source: Path, split_by: str, options: PrepareOptions, progre
     with tempfile.TemporaryDirectory() as work:
         listing, rows, _ = list_films(source, Path(work), options, progress)
         survey = survey_films(rows, options.patient_key, progress)
+    _refuse_nothing_readable(survey, source)
     survey.films["image_id"] = image_ids(survey.films, listing.root)
-    side = survey.films["side"] if split_by else survey.films["split"]
+    is_by_side = bool(split_by) or bool((survey.films["side"] != "").any())
+    side = survey.films["side"] if is_by_side else survey.films["split"]
     if split_by and not (side != "").any():
         raise BadSource(f'the column "{split_by}" is empty for every film', source)
     is_split = bool((side != "").any())
     findings = check_films(survey, side if is_split else None)
     return Inspection(str(source), survey, side if is_split else None, tuple(findings))
+
+
+def _refuse_nothing_readable(survey: Survey, path: Path) -> None:
+    if not (survey.films["status"] == "ok").any():
+        first = (
+            f"{survey.films['path'].iloc[0]} {survey.films['error'].iloc[0]}" if len(survey.films) else "there is none"
+        )
+        raise BadSource(
+            f"has no film that can be read, so nothing can be checked; the first: {first}. Were they moved?", path
+        )
 
 
 def _plan_like(inspection: Inspection) -> SplitPlan:

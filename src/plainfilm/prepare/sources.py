@@ -64,7 +64,7 @@ _ZIP_LIMIT_BYTES = 200 * 2**30
 class Listing:
     """The films that a source holds, before any is opened.
 
-    layout: "database", "classes", "table" or "films".
+    layout: "database", "classes", "sides" (classes below sides of a split, or hospitals, of any name), "table" or "films".
     rows: path (absolute) and those of TABLE_COLUMNS that the layout tells; text, empty where unknown. `side` is the side of
         somebody's own split, in any words, and serves `check` alone.
     root: the folder that all paths lie under.
@@ -246,7 +246,21 @@ def _list_classes(root: Path) -> Listing | None:
         )
     if not folders or loose is not None:
         return None
+    if _hold_the_same_classes(folders):
+        rows = [
+            {**row, "side": folder.name}
+            for folder in folders
+            for row in _class_rows([inner for inner in _folders(folder) if _has_films(inner)])
+        ]
+        return _listing("sides", rows, root, [])
     return _listing("classes", _class_rows(folders), root, [])
+
+
+def _hold_the_same_classes(folders: list[Path]) -> bool:
+    """Whether two folders or more each hold the same folders of films, two or more, and no films beside them."""
+    inside = {frozenset(inner.name.strip() for inner in _folders(folder) if _has_films(inner)) for folder in folders}
+    has_loose = any(next(_films_in(folder, deep=False), None) is not None for folder in folders)
+    return len(folders) > 1 and len(inside) == 1 and len(next(iter(inside))) > 1 and not has_loose
 
 
 def _list_split_classes(root: Path, splits: list[Path]) -> Listing:

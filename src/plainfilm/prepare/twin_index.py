@@ -15,6 +15,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from plainfilm.core.progress import Progress
+from plainfilm.core.thumbnail import unframed
 
 _BATCH = 256
 _NEIGHBOURS = 12  # a film; a larger family of copies hangs together through its members
@@ -25,17 +26,17 @@ _LINKS = 16  # HNSW: edges a node
 _EXACT_BELOW = 3000  # films for which all pairs cost nothing
 
 
-def embed(thumbnails: NDArray[np.uint8], progress: Progress) -> NDArray[np.float32]:
-    """(N, H, H) uint8 thumbnails -> (N, D) float32 of length 1."""
+def embed(thumbnails: NDArray[np.uint8], rows: NDArray[np.int64], progress: Progress) -> NDArray[np.float32]:
+    """Some rows of (N, H, H) uint8 thumbnails, without their frames -> (len(rows), D) float32 of length 1."""
     session = onnxruntime.InferenceSession(
         files("plainfilm.models").joinpath("twins.onnx").read_bytes(), providers=["CPUExecutionProvider"]
     )
     side = session.get_inputs()[0].shape[-1]
     factor = thumbnails.shape[1] // side
     found = []
-    with progress.task("Looking for near twins", len(thumbnails)) as task:
-        for start in range(0, len(thumbnails), _BATCH):
-            films = thumbnails[start : start + _BATCH]
+    with progress.task("Looking for near twins", len(rows)) as task:
+        for start in range(0, len(rows), _BATCH):
+            films = np.stack([unframed(thumbnails[row]) for row in rows[start : start + _BATCH]])
             small = films.reshape(len(films), side, factor, side, factor).mean((2, 4), dtype=np.float32) / 255
             found.append(session.run(["embedding"], {"films": small[:, None]})[0])
             task.advance(len(films))

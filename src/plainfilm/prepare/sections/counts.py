@@ -49,7 +49,7 @@ def glance_section(seen: Seen, twins: Twins) -> Section:
         "At a glance",
         cards(
             [
-                Card("Films", f"{len(films):,}", _readable(len(films) - len(ok))),
+                Card("Films", f"{len(films):,}", _readable(len(films) - int(seen.is_shown.sum()))),
                 Card("Classes", f"{len(seen.manifest.classes):,}", _largest(ok)),
                 Card("Groups", f"{ok['group'].nunique():,}", "same patient or same picture, kept together"),
                 Card(

@@ -45,7 +45,7 @@ class Odd(NamedTuple):
 
 def oddities_section(seen: Seen) -> Section:
     """A table of all that was looked for, then the films."""
-    kinds = [*_of_check(seen), *_of_set(seen), *_of_files(seen)]
+    kinds = [*_of_check(seen), *_of_set(seen)]
     listed = ([kind.title, kind.what, f"{len(kind.rows):,}"] for kind in kinds)
     return section(
         "Oddities",
@@ -136,14 +136,6 @@ def _unusual_sizes(
         if (is_one_size and sizes[row] != commonest) or not middle / _FAR_SIZE <= longer[row] <= middle * _FAR_SIZE
     ]
     return sorted(unusual, key=lambda row: -abs(np.log(longer[row] / middle)))
-
-
-def _of_files(seen: Seen) -> Iterator[Odd]:
-    """What reading a file noted: a wrong ending, transparent pixels, a display table that contradicts itself."""
-    notes = seen.survey.films["oddities"]
-    for note in dict.fromkeys(notes[seen.is_shown & (notes != "").to_numpy()]):
-        rows = np.flatnonzero(seen.is_shown & (notes == note).to_numpy()).tolist()
-        yield Odd("Odd file", note, rows, [""] * len(rows))
 
 
 def _films(seen: Seen, kind: Odd) -> tuple[Html, ...]:

@@ -124,8 +124,8 @@ def _file(hints: Mapping[str, Any]) -> Html:
     caption = f"Macro AUROC; dotted: guessing blindly.{same}"
     return joined(
         paragraph(
-            f"A small model that sees nothing but the file (no anatomy) names the right class for {accuracy} ({ends}) of "
-            f"{counted(found['films'], 'film')}, where always saying {found['commonest']} is right for "
+            f"A small model that sees nothing but the file names the right class for {accuracy} ({ends}) of "
+            f"{counted(found['films'], 'film')}{_without_lungs(found)}, where always saying {found['commonest']} is right for "
             f"{found['commonest_accuracy']:.3f}. Measured in {hints['folds']} folds of whole groups; {hints['level']:.0%} "
             f"intervals, {hints['repeats']:,} bootstraps over groups.",
             f" Too few films to judge, left out: {left_out}." if left_out else "",
@@ -143,6 +143,14 @@ def _file(hints: Mapping[str, Any]) -> Html:
             ),
         ),
     )
+
+
+def _without_lungs(found: Mapping[str, Any]) -> str:
+    bare = found["without_lungs"]
+    if not bare:
+        return ""
+    value, ends = _parts(bare["accuracy"])
+    return f" (without compression and histogram, which change with the disease, too, for {value}, {ends})"
 
 
 def _axis(title: str, rows: list[Guess], lowest: float) -> Html:
