@@ -292,6 +292,8 @@ def check(
     inspection = inspect(target, split_by=split_by, options=options, progress=out)
     page = inspection.write(directory)
     print_inspection(inspection, page)
+    if inspection.side is None and target.is_file() and not is_manifest(target):
+        print("hint: --split-by COLUMN names the column that says on which side of a split a film is")
     if fix and inspection.side is not None and not inspection.is_leaking:
         print("Nothing to mend: the split is sound, and stays as it is.")
     elif fix:

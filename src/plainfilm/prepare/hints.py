@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from plainfilm.core.association import associate, classes_tied_to_source
 from plainfilm.core.bootstrap import format_interval, interval_json, interval_of
 from plainfilm.core.guess import guess_out_of_fold, score_guesses
+from plainfilm.core.manifest import shown
 from plainfilm.core.progress import Progress
 from plainfilm.prepare.facts import HISTOGRAM, KINDS, TEXT_FACTS
 from plainfilm.prepare.split import folds_by_group
@@ -60,8 +61,7 @@ def find_hints(
     hints: dict[str, Any] = {"repeats": REPEATS, "level": LEVEL, "seed": seed, "folds": FOLDS, "classes": judged}
     hints["left_out"] = {name: count for name, count in groups.items() if name not in judged}
     if len(judged) < 2:
-        few = ", ".join(f"{name} has {count}" for name, count in hints["left_out"].items())
-        few = few or "no film has a label"
+        few = shown([f"{name} has {count}" for name, count in hints["left_out"].items()]) or "no film has a label"
         reason = f"too few films to say: two classes of {FEWEST_GROUPS} groups are needed, {few}"
         return {**hints, "source": {"reason": reason}, "file": {"reason": reason}, "findings": []}
     usable = readable[readable["label"].isin(judged)]
@@ -149,6 +149,8 @@ def _findings_of_source(found: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _source_line(found: Mapping[str, Any]) -> str:
     if "reason" in found:
         return str(found["reason"])
+    if found["cramers_v"]["value"] is None:
+        return "cannot be known: hardly a source supplies two films"
     left_out = f"; {found['unknown']:,} films of unknown source are left out" if found["unknown"] else ""
     return (
         f"Cramér's V {interval_text(found['cramers_v'])} between 0, no tie, and 1. By the source alone, "
