@@ -36,10 +36,16 @@ def unframed(thumbnail: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def without_frame(thumbnail: NDArray[np.uint8]) -> tuple[slice, slice]:
     """Rows and columns that hold a picture, without the frame of one grey around it; empty slices where there is none."""
-    smooth = cv2.GaussianBlur(thumbnail, (0, 0), 1.0)
-    rows, columns = (smooth.std(axis) > _FRAME_SPREAD for axis in (1, 0))
+    smooth = cv2.GaussianBlur(thumbnail, (0, 0), 1.0).astype(np.float32)
+    rows, columns = (_spread_along(smooth, axis) > _FRAME_SPREAD for axis in (1, 0))
     if not rows.any() or not columns.any():
         return slice(0, 0), slice(0, 0)
     top, bottom = int(rows.argmax()), len(rows) - int(rows[::-1].argmax())
     left, right = int(columns.argmax()), len(columns) - int(columns[::-1].argmax())
     return slice(top, bottom), slice(left, right)
+
+
+def _spread_along(film: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """(H,) standard deviation of each row (axis 1) or column (axis 0)."""
+    mean, squared = (cv2.reduce(values, axis, cv2.REDUCE_AVG).ravel() for values in (film, film * film))
+    return np.asarray(np.sqrt(np.maximum(squared - mean * mean, 0)), np.float32)
