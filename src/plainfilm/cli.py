@@ -62,6 +62,8 @@ def main() -> NoReturn:
     except SystemExit as ended:
         if ended.code == 130:  # typer says nothing
             _complain("stopped", 130)
+        if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # typer's sign that the reader of a pipe has gone
+            sys.exit(0)
         raise
     except Interrupted as error:
         _complain(error, 130)
