@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -172,6 +173,11 @@ def write_onnx(network: TwinNetwork, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     names = {"input_names": ["films"], "output_names": ["embedding"], "dynamic_shapes": {"films": {0: "count"}}}
     torch.onnx.export(network, (films,), path, dynamo=True, external_data=False, opset_version=18, **names)  # type: ignore[arg-type]
+    model = onnx.load(path)
+    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
+        part.doc_string = ""
+        del part.metadata_props[:]  # where in this machine's files each operation was written
+    onnx.save(model, path)
 
 
 def _thumbnails(folders: list[Path]) -> NDArray[np.uint8]:
