@@ -22,6 +22,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from plainfilm import __version__
+from plainfilm.core.calibration import Wishes
 from plainfilm.core.config import TYPED, TrainConfig, changes_from_toml
 from plainfilm.core.files import cannot_write
 from plainfilm.core.manifest import Manifest
@@ -29,7 +30,10 @@ from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadRun, BadSource, Interrupted, PlainfilmError
 from plainfilm.output import (
     DISCLAIMER,
+    ComparedSplit,
+    Measure,
     TableFormat,
+    print_comparison,
     print_evaluation,
     print_inspection,
     print_manifest,
@@ -388,17 +392,61 @@ def train_command(
 def evaluate_command(
     runs: Annotated[list[Path], typer.Argument(help="Runs, or folders of runs.")],
     manifest: Annotated[Path | None, typer.Option(help="The manifest it was trained on, where it was moved.")] = None,
+    sensitivity: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[CLASS=]SHARE", help="What thresholds are to reach, for all classes or for one [0.95]."),
+    ] = None,
+    specificity: Annotated[
+        list[str] | None, typer.Option(metavar="[CLASS=]SHARE", help="The same for specificity [0.95].")
+    ] = None,
+    prevalence: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS=SHARE", help="How common a class is where it will be used: predictive values there."
+        ),
+    ] = None,
+    error: Annotated[float, typer.Option(help="Share of films whose prediction set may miss their class.")] = 0.05,
 ) -> None:
     """Judge a run on train, validation and test: predictions.csv, metrics.json, report.html. The reading of test is counted."""
     from plainfilm.jobs import evaluate_run
 
+    wishes = Wishes(
+        _shares(sensitivity, "--sensitivity") or Wishes().sensitivity,
+        _shares(specificity, "--specificity") or Wishes().specificity,
+        error,
+        _shares(prevalence, "--prevalence"),
+    )
     opened = Manifest.open(manifest) if manifest else None
-    evaluations = [evaluate_run(run, opened, progress=progress_on()) for run in _runs(runs)]
+    evaluations = [evaluate_run(run, opened, wishes=wishes, progress=progress_on()) for run in _runs(runs)]
     for evaluation in evaluations:
         print_evaluation(evaluation)
         print(f"The test split was read {_times(evaluation.run.test_readings)} for this run.")
     if len(evaluations) > 1:
         print_spread(evaluations)
+
+
+@app.command(
+    name="compare",
+    short_help="Which of several runs is better, and is it real?",
+    epilog="Examples: plainfilm compare runs/r18 runs/r50 rival.csv -o compare    plainfilm compare runs --split val",
+)
+def compare_command(
+    places: Annotated[
+        list[Path], typer.Argument(help="Runs, folders of runs (seeds, folds), tables of scores (CSV or Parquet).")
+    ],
+    directory: Annotated[
+        Path, typer.Option("-o", "--output", help="Folder for compare.html, compare.json and leaderboard.csv.")
+    ] = Path("compare"),
+    split: Annotated[ComparedSplit, typer.Option(help="The films to compare on.")] = ComparedSplit.test,
+    by: Annotated[Measure, typer.Option(help="The measure that sorts the leaderboard.")] = Measure.accuracy,
+    ensemble: Annotated[bool, typer.Option(help="Let ensembles, the mean of probabilities, join as rows.")] = True,
+) -> None:
+    """A leaderboard with intervals, and a test of every difference: supported or not. Each run counts a reading of test."""
+    from plainfilm.jobs import compare_runs
+
+    print_comparison(
+        compare_runs(places, directory, split=split.value, by=by.value, with_ensembles=ensemble, progress=progress_on())
+    )
 
 
 @app.command(
@@ -420,8 +468,9 @@ def predict_command(
     from plainfilm.core.files import write_text
     from plainfilm.jobs import predict_paths
 
-    predictions = predict_paths(Run.open(run), films, progress_on())
-    text = scores_text(predictions, format)
+    opened = Run.open(run)
+    predictions = predict_paths(opened, films, progress_on())
+    text = scores_text(predictions, opened.calibration(), format)
     if output is None:
         print(text, end="")
     else:
@@ -444,6 +493,18 @@ def _pairs(texts: list[str] | None, option: str) -> dict[str, str]:
             raise typer.BadParameter(f'"{text}": expected NAME=NAME', param_hint=option)
         pairs[name.strip()] = value.strip()
     return pairs
+
+
+def _shares(texts: list[str] | None, option: str) -> dict[str, float]:
+    """CLASS=SHARE, or a SHARE alone under the name ""."""
+    shares = {}
+    for text in (part for given in texts or [] for part in given.split(",")):
+        name, _, value = text.rpartition("=")
+        try:
+            shares[name.strip()] = float(value)
+        except ValueError:
+            raise typer.BadParameter(f'"{text}": expected CLASS=SHARE, such as COVID=0.02', param_hint=option) from None
+    return shares
 
 
 def _secret(path: Path | None) -> bytes | None:

@@ -11,23 +11,29 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.core.calibration import Wishes
 from plainfilm.core.config import TrainConfig
-from plainfilm.core.files import make_directory, provenance, write_json
+from plainfilm.core.files import cannot_write, make_directory, provenance, write_json, write_text
+from plainfilm.core.gate import gate_reasons
 from plainfilm.core.image import is_film_name, writable_name
-from plainfilm.core.manifest import SPLITS, Manifest
+from plainfilm.core.manifest import SPLITS, Manifest, shown
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
-from plainfilm.errors import BadImage, BadManifest, BadRun, MissingExtra
+from plainfilm.errors import BadImage, BadManifest, BadRun, CannotWrite, MissingExtra
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.sections.settings import Augment, Example
 
-_NEEDED = ("torch", "torchvision", "timm", "lightning_fabric", "safetensors", "matplotlib")
+if TYPE_CHECKING:
+    from plainfilm.judge.comparison import Comparison
+
+_COMPARISON_FILES = ("compare.html", "compare.json", "leaderboard.csv")
+_NEEDED = ("torch", "torchvision", "timm", "lightning_fabric", "safetensors", "matplotlib", "scipy")
 
 
 class Evaluation(NamedTuple):
@@ -92,14 +98,22 @@ def train_runs(
 
 
 def evaluate_run(
-    run: Run, manifest: Manifest | None = None, *, splits: Sequence[str] = SPLITS, progress: Progress | None = None
+    run: Run,
+    manifest: Manifest | None = None,
+    *,
+    splits: Sequence[str] = SPLITS,
+    wishes: Wishes | None = None,
+    progress: Progress | None = None,
 ) -> Evaluation:
-    """Score the films of the splits, judge the scores, and write predictions.csv, metrics.json and report.html into the run.
+    """Score the films of the splits, calibrate on train and validation, judge the scores, and write all of it into the run.
 
     manifest: the one that the run was trained on; opened from where it lay where None.
+    wishes: what thresholds and prediction sets are to reach, and for which prevalence predictive values are wanted.
+    Writes predictions.csv, calibration.json, metrics.json, report.html and model_card.md.
     Every reading of the test split is counted in the run before it happens.
     """
     _require("evaluate")
+    from plainfilm.judge.calibrate import calibrate
     from plainfilm.judge.doubts import scores_of_file
     from plainfilm.judge.evaluate import evaluate_predictions
     from plainfilm.judge.report import write_report
@@ -112,15 +126,92 @@ def evaluate_run(
         raise BadManifest(
             f"is not the manifest that {run.directory} was trained on, or it has changed since", manifest.path
         )
+    wishes = wishes or Wishes()
+    wishes.check(run.classes)
     if "test" in splits:
         run.record_test_reading("evaluate")
     predictions = predict_manifest(run, manifest, splits, out, column=run.config.split)
-    metrics = evaluate_predictions(predictions)
+    looked = _looked_at(predictions, manifest, out)
+    train, validation = (predictions.where(predictions.table["split"] == name) for name in ("train", "val"))
+    gate = looked[(predictions.table["split"] == "val").to_numpy()]
+    calibration = calibrate(train, validation, wishes, gate.tolist())
+    assert predictions.embedding is not None
+    predictions = predictions.with_reasons(calibration.reasons_to_turn_away(looked.tolist(), predictions.embedding))
+    metrics = evaluate_predictions(predictions, calibration, prevalence=wishes.prevalence)
     metrics["file_alone"] = scores_of_file(manifest)
     metrics["made"] = provenance(run.config.seed, manifest=manifest.fingerprint)
     predictions.write(run / "predictions.csv")
+    calibration.write(run / "calibration.json")
     write_json(run / "metrics.json", metrics)
     return Evaluation(run, metrics, write_report(run, manifest, predictions, metrics))
+
+
+def _looked_at(predictions: Predictions, manifest: Manifest, out: Progress) -> NDArray[np.object_]:
+    """(N,) what the gate says of the validation and test films; "" of all others."""
+    path_of = dict(zip(manifest.films["image_id"], manifest.films["path"], strict=True))
+    is_asked = (predictions.table["split"].isin(["val", "test"]) & (predictions.table["status"] == "ok")).to_numpy()
+    paths = [manifest.film_path(path_of[image_id]) for image_id in predictions.table["image_id"][is_asked]]
+    said = np.full(len(predictions.table), "", object)
+    said[is_asked] = gate_reasons(paths, out)
+    return said
+
+
+class Compared(NamedTuple):
+    """What comparing gave: what was found, the page, and how often the test split was read for each run, this time included."""
+
+    comparison: Comparison
+    page: Path
+    test_readings: dict[str, int]
+
+
+def compare_runs(
+    places: Sequence[Path],
+    directory: Path,
+    *,
+    split: str = "test",
+    by: str = "accuracy",
+    with_ensembles: bool = True,
+    progress: Progress | None = None,
+) -> Compared:
+    """Compare runs, folders of runs and tables of scores on the same films; write compare.html, compare.json, leaderboard.csv.
+
+    split: "test" or "val". by: the measure that sorts, of judge.comparison.MEASURES.
+    A comparison on the test split counts as a reading in each run, before it happens.
+    Raises BadPredictions and BadRun for what cannot be compared, CannotWrite where `directory` holds something else.
+    """
+    from plainfilm.judge.compare import compare, refuse_too_few
+    from plainfilm.judge.compare_page import compare_page
+    from plainfilm.judge.compare_words import leaderboard_csv
+    from plainfilm.judge.contestants import open_contestants
+    from plainfilm.judge.same_films import on_one_field
+
+    _refuse_foreign(directory)
+    contestants = open_contestants(places, split)
+    refuse_too_few(contestants, with_ensembles)
+    on_one_field(contestants)  # refuses what cannot be compared before a reading is counted
+    runs = [run for contestant in contestants for run in contestant.runs]
+    readings = {str(run.directory): run.record_test_reading("compare") for run in runs} if split == "test" else {}
+    comparison = compare(contestants, split=split, by=by, with_ensembles=with_ensembles, progress=progress)
+    made = provenance(comparison.seed, **{each.name: each.sheets[0].place for each in contestants})
+    make_directory(directory)
+    write_json(directory / "compare.json", {**comparison.to_dict(), "test_readings": readings, "made": made})
+    write_text(directory / "leaderboard.csv", leaderboard_csv(comparison))
+    write_text(directory / "compare.html", compare_page(comparison, contestants, made))
+    return Compared(comparison, directory / "compare.html", readings)
+
+
+def _refuse_foreign(directory: Path) -> None:
+    """Raise CannotWrite where `directory` is a file or holds anything but an earlier comparison."""
+    if directory.exists() and not directory.is_dir():
+        raise CannotWrite("is a file: -o names a folder for the comparison", directory)
+    if not directory.is_dir():
+        return
+    try:
+        foreign = sorted(path.name for path in directory.iterdir() if path.name not in _COMPARISON_FILES)
+    except OSError as cause:
+        raise cannot_write(directory, cause) from cause
+    if foreign:
+        raise CannotWrite(f"holds {shown(foreign)}, which is no comparison: choose another -o", directory)
 
 
 def predict_paths(run: Run, sources: Sequence[Path], progress: Progress | None = None) -> Predictions:
@@ -130,7 +221,7 @@ def predict_paths(run: Run, sources: Sequence[Path], progress: Progress | None =
 
     run.require_complete()
     out: Progress = progress or Silence()
-    return predict_films(run, list(_films_of(sources)), out)
+    return predict_films(run, list(_films_of(sources)), run.calibration(), out)
 
 
 def films_of(source: Path) -> list[Path]:

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from plainfilm.core.calibration import Calibration
 from plainfilm.core.manifest import Manifest
-from plainfilm.core.metrics import softmax
 from plainfilm.core.predictions import Predictions
 from plainfilm.prepare.hints import hint_lines
 
@@ -27,6 +27,24 @@ class TableFormat(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
+
+
+class ComparedSplit(StrEnum):
+    """On which films runs are compared."""
+
+    test = "test"
+    val = "val"
+
+
+class Measure(StrEnum):
+    """What sorts a leaderboard."""
+
+    accuracy = "accuracy"
+    balanced_accuracy = "balanced_accuracy"
+    macro_auroc = "macro_auroc"
+    macro_f1 = "macro_f1"
+    log_loss = "log_loss"
+    brier = "brier"
 
 
 def printable(text: str) -> str:
@@ -103,22 +121,27 @@ def print_spread(evaluations: list[Any]) -> None:
                 )
 
 
-def scores_text(predictions: Predictions, format: TableFormat) -> str:
-    """Probabilities, one film a row, as an aligned table, CSV or JSON."""
-    logit = predictions.logit
-    is_ok = predictions.has_score
-    probability = np.full(logit.shape, np.nan)
-    if is_ok.any():
-        probability[is_ok] = softmax(logit[is_ok])
-    rows = []
-    for index, row in enumerate(predictions.table.itertuples()):
-        answer: dict[str, Any] = {"film": row.image_id, "status": row.status, "error": row.error}
-        answer["class"] = predictions.classes[int(probability[index].argmax())] if is_ok[index] else None
-        answer["probability"] = {
-            name: round(float(value), 6) if is_ok[index] else None
-            for name, value in zip(predictions.classes, probability[index], strict=True)
-        }
-        rows.append(answer)
+def print_comparison(compared: Any) -> None:
+    """The leaderboard, the verdict on each pair, what the test split was read for, and where the page is."""
+    from plainfilm.judge.compare_words import comparison_text
+
+    for line in comparison_text(compared.comparison).splitlines():
+        print(printable(line))
+    if compared.test_readings:
+        counts = sorted(set(compared.test_readings.values()))
+        times = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+        print(
+            f"Readings of the test split, this one counted in {_counted(len(compared.test_readings), 'run')}: {times} each."
+        )
+    print(f"page: {compared.page}    table: {compared.page.with_name('leaderboard.csv')}")
+
+
+def scores_text(predictions: Predictions, calibration: Calibration, format: TableFormat) -> str:
+    """The answers, one film a row, as an aligned table, CSV or JSON.
+
+    A film that is turned away has the reason, and neither class nor set. Its probabilities mean nothing; people do not see them.
+    """
+    rows = _answers(predictions, calibration)
     if format is TableFormat.json:
         return (
             json.dumps(
@@ -128,16 +151,24 @@ def scores_text(predictions: Predictions, format: TableFormat) -> str:
             )
             + "\n"
         )
-    header = ["film", "class", *(f"p_{name}" for name in predictions.classes), "status", "error"]
+    header = ["film", "class", "set", *(f"p_{name}" for name in predictions.classes), "status", "turned_away", "error"]
     cells = [
         [
             row["film"],
             row["class"] or "",
+            "" if row["set"] is None else " or ".join(row["set"]) or "none",
             *(
-                "" if p is None else f"{p:.6f}" if format is TableFormat.csv else f"{p:.3f}"
+                ""
+                if p is None
+                else f"{p:.6f}"
+                if format is TableFormat.csv
+                else ""
+                if row["turned_away"]
+                else f"{p:.3f}"
                 for p in row["probability"].values()
             ),
             row["status"],
+            row["turned_away"],
             row["error"],
         ]
         for row in rows
@@ -152,3 +183,31 @@ def scores_text(predictions: Predictions, format: TableFormat) -> str:
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
         for line in [header, *cells]
     )
+
+
+def _answers(predictions: Predictions, calibration: Calibration) -> list[dict[str, Any]]:
+    """One mapping a film; what is not known is None."""
+    is_ok, classes = predictions.has_score, predictions.classes
+    probability = np.full(predictions.logit.shape, np.nan)
+    held = np.zeros(probability.shape, np.bool_)
+    if is_ok.any():
+        probability[is_ok] = calibration.probability(predictions.logit[is_ok])
+        held[is_ok] = calibration.prediction_set(predictions.logit[is_ok])
+    rows = []
+    for place, (row, reason) in enumerate(zip(predictions.table.itertuples(), predictions.turned_away, strict=True)):
+        is_answered = is_ok[place] and not reason
+        rows.append(
+            {
+                "film": row.image_id,
+                "status": row.status,
+                "error": row.error,
+                "turned_away": reason,
+                "class": classes[int(probability[place].argmax())] if is_answered else None,
+                "set": [name for c, name in enumerate(classes) if held[place, c]] if is_answered else None,
+                "probability": {
+                    name: round(float(probability[place, c]), 6) if is_ok[place] else None
+                    for c, name in enumerate(classes)
+                },
+            }
+        )
+    return rows

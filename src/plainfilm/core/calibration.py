@@ -24,12 +24,42 @@ from numpy.typing import NDArray
 from plainfilm.core.files import check_format, read_json, write_json
 from plainfilm.core.metrics import softmax
 from plainfilm.core.ranking import Floats
-from plainfilm.errors import BadRun
+from plainfilm.errors import BadConfig, BadRun
 
 FORMAT_VERSION = 1
 Kind = Literal["none", "temperature", "vector"]
 Aim = Literal["sensitivity", "specificity"]
 UNFAMILIAR = "unlike the films it was trained on"
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the user wants of the answers.
+
+    sensitivity, specificity: class -> what its threshold is to reach, 0..1; the key "" stands for every class not named.
+    error: the share of films whose prediction set may miss their class, 0..1.
+    prevalence: class -> how common it is where the network is to be used, 0..1, for predictive values there.
+    """
+
+    sensitivity: Mapping[str, float] = field(default_factory=lambda: {"": 0.95})
+    specificity: Mapping[str, float] = field(default_factory=lambda: {"": 0.95})
+    error: float = 0.05
+    prevalence: Mapping[str, float] = field(default_factory=dict)
+
+    def check(self, classes: Sequence[str]) -> None:
+        """Raise BadConfig where a class is none of the run's, or a share is out of its range."""
+        for name in ("sensitivity", "specificity", "prevalence"):
+            for label, share in getattr(self, name).items():
+                typed = f"--{name} {label + '=' if label else ''}{share:g}"
+                if label not in classes and (label or name == "prevalence"):
+                    example = f", such as {classes[0]}=0.02" if not label else ""
+                    raise BadConfig(f"{typed}: expected a class of the run ({', '.join(classes)}){example}")
+                if not 0 < share <= 1 or (share == 1 and name == "prevalence"):
+                    raise BadConfig(
+                        f"{typed}: expected a share above 0 and {'below' if name == 'prevalence' else 'up to'} 1"
+                    )
+        if not 0 < self.error < 1:
+            raise BadConfig(f"--error {self.error:g}: expected between 0 and 1, such as 0.05")
 
 
 @dataclass(frozen=True)
@@ -114,8 +144,9 @@ class OperatingPoint:
 class Familiarity:
     """How far a film lies from the training films in the network's embedding, and how far is too far.
 
-    The embedding is the input of the network's last layer. Around the mean of each class lies one common normal cloud, whose small
-    directions share one variance (probabilistic principal components). The distance is that of Mahalanobis to the nearest class.
+    The embedding is the input of the network's last layer, each number drawn to its root, sign kept, so that strong ones vary
+    about as much as weak ones. Around the mean of each class lies one common normal cloud, whose small directions share one
+    variance (probabilistic principal components). The distance is that of Mahalanobis to the nearest class, over the root of D.
 
     mean: (C, D); direction: (K, D), orthonormal; variance: (K,); rest: variance of every other direction.
     limit: the distance beyond which a film is turned away.
@@ -129,8 +160,8 @@ class Familiarity:
     limit: float
 
     def distance(self, embedding: npt.ArrayLike) -> Floats:
-        """(N, D) embeddings -> (N,) distances, 0 or more."""
-        embedding = np.asarray(embedding, dtype=np.float64)
+        """(N, D) embeddings -> (N,) distances, 0 or more; NaN for an embedding that holds NaN."""
+        embedding = rooted(embedding)
         mean, direction = self.mean.astype(np.float64), self.direction.astype(np.float64)
         nearest = np.full(len(embedding), np.inf)
         for centre in mean:
@@ -148,8 +179,8 @@ class Familiarity:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of to_dict()."""
-        arrays = (_unpacked(values[name]) for name in ("mean", "direction", "variance"))
-        return cls(*arrays, float(values["rest"]), float(values["limit"]))
+        mean, direction, variance = (_unpacked(values[name]) for name in ("mean", "direction", "variance"))
+        return cls(mean, direction, variance, float(values["rest"]), float(values["limit"]))
 
 
 @dataclass(frozen=True)
@@ -161,7 +192,7 @@ class Calibration:
     error: the wanted error of prediction sets, 0..1.
     operating_points: thresholds, by class and aim.
     familiarity: None where no embedding is known, as for a table of scores.
-    gate: the reasons for which the gate (core/chest.py) may turn a film away; those that too many validation films give are left out.
+    gate: the reasons for which the gate (core/chest.py) may turn a film away, without those that fit too many validation films.
     films, groups: of validation, that the fit rests on.
     notes: what a reader should know of the fit.
     """
@@ -193,14 +224,17 @@ class Calibration:
             return np.ones(probability.shape, np.bool_)
         return self.conformal.prediction_set(probability, self.error)
 
-    def reasons_to_turn_away(self, gate: Sequence[str], distance: npt.ArrayLike) -> list[str]:
+    def reasons_to_turn_away(self, gate: Sequence[str], embedding: npt.ArrayLike) -> list[str]:
         """(N,) why each film gets no answer; "" where it gets one.
 
-        gate: (N,) what the gate says of each film, "" for nothing. distance: (N,) by `familiarity`, NaN where unknown.
+        gate: (N,) what the gate says of each film, "" for nothing. embedding: (N, D), NaN for a film that could not be read.
         """
-        limit = math.inf if self.familiarity is None else self.familiarity.limit
-        far = np.asarray(distance, dtype=np.float64) > limit
-        return [said if said in self.gate else UNFAMILIAR if away else "" for said, away in zip(gate, far, strict=True)]
+        is_far = np.zeros(len(gate), np.bool_)
+        if self.familiarity is not None:
+            is_far = self.familiarity.distance(embedding) > self.familiarity.limit  # false for NaN
+        return [
+            said if said in self.gate else UNFAMILIAR if far else "" for said, far in zip(gate, is_far, strict=True)
+        ]
 
     def write(self, path: str | Path) -> None:
         """Write as JSON, whole or not at all."""
@@ -256,6 +290,12 @@ class Calibration:
             int(values["groups"]),
             tuple(values["notes"]),
         )
+
+
+def rooted(embedding: npt.ArrayLike) -> Floats:
+    """The root of each number, with its sign."""
+    embedding = np.asarray(embedding, dtype=np.float64)
+    return np.asarray(np.sign(embedding) * np.sqrt(np.abs(embedding)), np.float64)
 
 
 def _packed(array: NDArray[np.float32]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,27 +25,35 @@ class Predictions:
     """Scores of one model on some films.
 
     table: one row a film; the columns image_id, label, split, group, source, patient_id (empty where unknown), one
-        logit_<class> a class (NaN where the film could not be read), status, error, model.
+        logit_<class> a class (NaN where the film could not be read), status, error, model. Where somebody asked whether the
+        film may be answered at all, also turned_away: the reason why not, empty where it may.
     classes: in the order of the logit columns.
+    embedding: (N, D) what the network's last layer was given, NaN where the film could not be read; kept in memory only.
     """
 
     table: pd.DataFrame
     classes: tuple[str, ...]
+    embedding: NDArray[np.float32] | None = None
 
     @classmethod
     def of(
-        cls, rows: pd.DataFrame, logit: NDArray[np.floating[Any]], classes: tuple[str, ...], model: str
+        cls,
+        rows: pd.DataFrame,
+        logit: NDArray[np.floating[Any]],
+        classes: tuple[str, ...],
+        model: str,
+        embedding: NDArray[np.float32] | None = None,
     ) -> Predictions:
         """Scores for rows of a manifest.
 
         rows: N rows with image_id, status and error; the other leading columns are empty where absent.
-        logit: (N, C), NaN for a film that could not be read.
+        logit: (N, C), NaN for a film that could not be read. embedding: (N, D), likewise.
         """
         table = pd.DataFrame({name: rows[name].to_numpy() if name in rows else "" for name in LEADING_COLUMNS})
         for index, name in enumerate(classes):
             table[_LOGIT + name] = logit[:, index].astype(np.float32)
         table["status"], table["error"], table["model"] = rows["status"].to_numpy(), rows["error"].to_numpy(), model
-        return cls(table, classes)
+        return cls(table, classes, embedding)
 
     @classmethod
     def open(cls, path: str | Path) -> Predictions:
@@ -91,9 +100,27 @@ class Predictions:
         places = {name: index for index, name in enumerate(self.classes)}
         return np.array([places.get(label, -1) for label in self.table["label"]], dtype=np.int64)
 
+    @property
+    def group(self) -> NDArray[np.object_]:
+        """(N,) the group of each film; a film without one stands for itself."""
+        group = self.table["group"].where(self.table["group"] != "", "film " + self.table["image_id"])
+        return np.asarray(group.to_numpy(object), np.object_)
+
+    @property
+    def turned_away(self) -> NDArray[np.object_]:
+        """(N,) the reason why a film is not answered; "" where it is, or where nobody asked."""
+        known = self.table.get("turned_away")
+        return np.full(len(self.table), "", object) if known is None else np.asarray(known.to_numpy(object), np.object_)
+
     def where(self, chosen: pd.Series[bool] | NDArray[np.bool_]) -> Predictions:
         """The rows that `chosen` marks."""
-        return Predictions(self.table[np.asarray(chosen)].reset_index(drop=True), self.classes)
+        chosen = np.asarray(chosen)
+        embedding = None if self.embedding is None else self.embedding[chosen]
+        return Predictions(self.table[chosen].reset_index(drop=True), self.classes, embedding)
+
+    def with_reasons(self, turned_away: Sequence[str]) -> Predictions:
+        """The same scores with the reason, for each row, why the film is turned away; "" where it is not."""
+        return replace(self, table=self.table.assign(turned_away=list(turned_away)))
 
     @property
     def judged(self) -> Predictions:

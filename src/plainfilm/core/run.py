@@ -8,8 +8,11 @@ history.jsonl        one line an epoch, as it goes
 checkpoint.safetensors   what resuming needs; removed at the end
 weights.safetensors  the best weights so far
 complete.json        the completion mark
+calibration.json     what turns logits into answers, fitted after training on train and validation; written by evaluate
 predictions.csv, metrics.json, report.html, figures/     written by evaluate
 test_readings.jsonl  one line for each time that the test split was read
+outside_readings.jsonl  one line for each time that films from elsewhere were read
+on/NAME/             what the run is worth on another manifest; written by evaluate --on
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from plainfilm.core.calibration import Calibration
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.files import (
     check_format,
@@ -133,6 +137,11 @@ class Run:
         """What mark_complete() was told."""
         return read_json(self / "complete.json", BadRun)
 
+    def calibration(self) -> Calibration:
+        """What turns the logits into answers; plain softmax where the run was never evaluated. Raises BadRun where damaged."""
+        path = self / "calibration.json"
+        return Calibration.open(path) if path.is_file() else Calibration.none(self.classes)
+
     def history(self) -> list[dict[str, Any]]:
         """One mapping an epoch: losses, scores, learning rate, size, seconds. Raises BadRun where the file is damaged."""
         path = self / "history.jsonl"
@@ -159,6 +168,17 @@ class Run:
         """How often the test split was read for this run."""
         path = self / "test_readings.jsonl"
         return len(path.read_text(encoding="utf-8").splitlines()) if path.exists() else 0
+
+    def record_outside_reading(self, pictures: str, manifest: str) -> int:
+        """Count one more reading of films from elsewhere and return how often these very pictures were read.
+
+        pictures: 64 hex digits over the films' pixels. manifest: where their manifest lies.
+        """
+        path = self / "outside_readings.jsonl"
+        earlier = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        line = json.dumps({"pictures": pictures, "manifest": manifest, **_when()})
+        write_text(path, "\n".join([*earlier, line]) + "\n")
+        return sum(pictures in one for one in (*earlier, line))
 
     @contextmanager
     def locked(self) -> Iterator[None]:

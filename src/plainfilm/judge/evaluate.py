@@ -9,6 +9,7 @@
         "confusion": {"counts": [truth][predicted], "share": [truth][predicted] intervals},
         "by_source": [{"source", "films", "groups", "classes", "predicted", "accuracy", "recall", "auroc"}],
         "curves": {"roc": {CLASS: {"fpr", "value", "low", "high"}}, "pr": {CLASS: {"recall", "value", "low", "high"}}},
+        "trust": of validation and test, as `plainfilm.judge.trust` says,
       }},
     }
 
@@ -17,7 +18,8 @@ by guessing from the file alone; empty where it did not measure that.
 
 An interval is {"value", "low", "high"}; what is not known is None. Only splits with a film to judge are there. `films`
 counts those that are judged: readable and with a label. To the measures of `plainfilm.core.metrics` come the averages
-that a classification report shows: macro_specificity, and precision, recall and specificity weighted by films.
+that a classification report shows: macro_specificity, and precision, recall and specificity weighted by films. All of them
+rest on the calibrated probabilities, which are what the network's users are given.
 """
 
 from __future__ import annotations
@@ -41,25 +43,18 @@ from plainfilm.core.bootstrap import (
     percentile_interval,
     resample,
 )
+from plainfilm.core.calibration import Calibration
 from plainfilm.core.manifest import SPLITS
-from plainfilm.core.metrics import RankedTable, softmax
+from plainfilm.core.metrics import RankedTable
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.ranking import Floats, Integers, each_once, share_of
 from plainfilm.errors import BadPredictions
+from plainfilm.judge.trust import Resampling, trust
 
 FORMAT_VERSION = 1
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 _CURVE_DIGITS = 5  # of a height in 0..1: finer than any screen, a third of the file
 _AVERAGES = ("macro_specificity", "weighted_precision", "weighted_recall", "weighted_specificity")
-
-
-@dataclass(frozen=True)
-class _Resampling:
-    """How the intervals are drawn; see `plainfilm.core.bootstrap.bootstrap`."""
-
-    repeats: int
-    level: float
-    seed: int
 
 
 @dataclass(frozen=True)
@@ -72,12 +67,11 @@ class _Judged:
     source: NDArray[np.object_]
 
     @classmethod
-    def of(cls, predictions: Predictions) -> _Judged:
-        """The readable, labelled films of a table; a film without a group stands for itself."""
+    def of(cls, predictions: Predictions, calibration: Calibration) -> _Judged:
+        """The readable, labelled films of a table."""
         judged = predictions.judged
-        group = judged.table["group"].where(judged.table["group"] != "", "film " + judged.table["image_id"])
         source = judged.table["source"].to_numpy(object)
-        return cls(softmax(judged.logit), judged.label_index, group.to_numpy(object), source)
+        return cls(calibration.probability(judged.logit), judged.label_index, judged.group, source)
 
     def where(self, chosen: NDArray[np.bool_]) -> _Judged:
         """The films that `chosen` marks."""
@@ -85,11 +79,19 @@ class _Judged:
 
 
 def evaluate_predictions(
-    predictions: Predictions, *, repeats: int = 2000, seed: int = 0, level: float = 0.95
+    predictions: Predictions,
+    calibration: Calibration | None = None,
+    *,
+    prevalence: Mapping[str, float] | None = None,
+    repeats: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
 ) -> dict[str, Any]:
     """Every measure of every split with its interval, from a bootstrap over groups, as the top of this file says.
 
     predictions: of one model; rows outside train, val and test are left out.
+    calibration: what turns its logits into answers; plain softmax where None.
+    prevalence: class -> how common it is where the network is to be used, 0..1, for predictive values.
     repeats, seed, level: how the bootstrap is drawn.
     Raises BadPredictions where the table mixes models or leaves nothing to judge; ValueError as `bootstrap` does.
     """
@@ -100,13 +102,18 @@ def evaluate_predictions(
     splits = {name: rows for name, rows in splits.items() if len(rows.judged.table)}
     if not splits:
         raise BadPredictions("has no film with a score, a label and a split (train, val or test): nothing to judge")
-    resampling = _Resampling(repeats, level, seed)
+    calibration = calibration or Calibration.none(predictions.classes)
+    resampling = Resampling(repeats, level, seed)
+    found = {name: _split(rows, calibration, resampling) for name, rows in splits.items()}
+    for name in ("val", "test"):
+        if name in splits:
+            found[name]["trust"] = trust(splits[name], calibration, prevalence or {}, resampling)
     return {
         "format_version": FORMAT_VERSION,
         "model": models[0],
         "classes": list(predictions.classes),
         "bootstrap": {**asdict(resampling), "unit": "group"},
-        "splits": {name: _split(rows, resampling) for name, rows in splits.items()},
+        "splits": found,
     }
 
 
@@ -115,10 +122,10 @@ def shown_split(metrics: Mapping[str, Any]) -> str:
     return next(name for name in reversed(SPLITS) if name in metrics["splits"])
 
 
-def _split(predictions: Predictions, resampling: _Resampling) -> dict[str, Any]:
+def _split(predictions: Predictions, calibration: Calibration, resampling: Resampling) -> dict[str, Any]:
     status, label, group = (predictions.table[name] for name in ("status", "label", "group"))
     is_readable, is_labelled = status == "ok", label != ""
-    judged = _Judged.of(predictions)
+    judged = _Judged.of(predictions, calibration)
     measured = bootstrap(
         judged.probability, judged.label_index, judged.group, predictions.classes, **asdict(resampling)
     )
@@ -143,7 +150,7 @@ def _split(predictions: Predictions, resampling: _Resampling) -> dict[str, Any]:
     }
 
 
-def _averages(judged: _Judged, classes: tuple[str, ...], resampling: _Resampling) -> dict[str, dict[str, float | None]]:
+def _averages(judged: _Judged, classes: tuple[str, ...], resampling: Resampling) -> dict[str, dict[str, float | None]]:
     """Means over classes that a classification report shows and the measures do not hold, on the same replicates."""
     table = RankedTable(judged.probability, judged.label_index, classes)
 
@@ -172,7 +179,7 @@ def _averages_of(confusion: Floats) -> Floats:
     return np.stack([mean(value, weight) for value, weight in means], axis=1)
 
 
-def _by_source(judged: _Judged, classes: tuple[str, ...], resampling: _Resampling) -> list[dict[str, Any]]:
+def _by_source(judged: _Judged, classes: tuple[str, ...], resampling: Resampling) -> list[dict[str, Any]]:
     """What holds within one source, the largest first; the unknown source, "", last.
 
     `recall` knows the classes that the source supplies; `auroc` is None where it supplies no other class to tell from.
@@ -182,7 +189,7 @@ def _by_source(judged: _Judged, classes: tuple[str, ...], resampling: _Resamplin
     return [_one_source(source, judged.where(judged.source == source), classes, resampling) for source in known_first]
 
 
-def _one_source(source: str, judged: _Judged, classes: tuple[str, ...], resampling: _Resampling) -> dict[str, Any]:
+def _one_source(source: str, judged: _Judged, classes: tuple[str, ...], resampling: Resampling) -> dict[str, Any]:
     measured = bootstrap(judged.probability, judged.label_index, judged.group, classes, **asdict(resampling))
     supplied = [name for index, name in enumerate(classes) if (judged.label_index == index).any()]
     predicted = judged.probability.argmax(axis=1)
@@ -200,7 +207,7 @@ def _one_source(source: str, judged: _Judged, classes: tuple[str, ...], resampli
     }
 
 
-def _curves(judged: _Judged, classes: tuple[str, ...], resampling: _Resampling) -> dict[str, Any]:
+def _curves(judged: _Judged, classes: tuple[str, ...], resampling: Resampling) -> dict[str, Any]:
     bands = curve_bands(judged.probability, judged.label_index, judged.group, classes, **asdict(resampling))
     return {
         "roc": {name: _band("fpr", both.roc) for name, both in bands.items()},

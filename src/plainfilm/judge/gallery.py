@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from plainfilm.core.calibration import Calibration
 from plainfilm.core.image import read_film
 from plainfilm.core.manifest import Manifest
-from plainfilm.core.metrics import softmax
 from plainfilm.core.page import Html, film, film_png, joined, strong, swatch
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.preprocess import Preprocess
@@ -36,10 +36,10 @@ class Answer:
     source: str
 
 
-def answers(predictions: Predictions) -> list[Answer]:
+def answers(predictions: Predictions, calibration: Calibration) -> list[Answer]:
     """One for each readable, labelled film, in the order of the table."""
     judged = predictions.judged
-    probability = softmax(judged.logit)
+    probability = calibration.probability(judged.logit)
     best = probability.argmax(axis=1)
     columns = (judged.table["image_id"], judged.table["label"], best, probability.max(axis=1), judged.table["source"])
     return [

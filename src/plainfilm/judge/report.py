@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from plainfilm.core.bootstrap import format_interval, interval_of
+from plainfilm.core.calibration import Calibration
 from plainfilm.core.files import make_directory, write_text, written_whole
 from plainfilm.core.looks import class_looks
 from plainfilm.core.manifest import SPLITS, Manifest
@@ -40,6 +41,7 @@ from plainfilm.judge.score_tables import (
     overall_table,
     source_table,
 )
+from plainfilm.judge.trust_page import trust_sections
 
 if TYPE_CHECKING:
     from plainfilm.judge.drawing import Picture
@@ -52,7 +54,8 @@ class _Evidence:
     """All that the sections are written from.
 
     metrics: as `evaluate_predictions` gives them; split: the one that stands first; measured: its part of the metrics.
-    facts: the run's completion mark. colours: of the classes. pictures: the figures by name.
+    calibration: what made answers of the scores. facts: the run's completion mark. colours: of the classes.
+    pictures: the figures by name.
     """
 
     run: Run
@@ -61,6 +64,7 @@ class _Evidence:
     metrics: Mapping[str, Any]
     split: str
     measured: Mapping[str, Any]
+    calibration: Calibration
     facts: Mapping[str, Any]
     colours: Mapping[str, str]
     pictures: Mapping[str, Picture]
@@ -87,11 +91,15 @@ def write_report(run: Run, manifest: Manifest, predictions: Predictions, metrics
     """
     try:
         from plainfilm.judge.figures import draw_report_figures
+        from plainfilm.judge.trust_figures import draw_trust_figures
     except ImportError as cause:
         raise MissingExtra("the report", "matplotlib") from cause
     facts = run.completion() if run.is_complete else {}
     split = shown_split(metrics)
     measured = metrics["splits"][split]
+    pictures = draw_report_figures(run.history(), measured, predictions.classes, facts.get("best_epoch"))
+    if "trust" in measured:
+        pictures |= draw_trust_figures(measured["trust"], predictions.classes)
     evidence = _Evidence(
         run,
         manifest,
@@ -99,9 +107,10 @@ def write_report(run: Run, manifest: Manifest, predictions: Predictions, metrics
         metrics,
         split,
         measured,
+        run.calibration(),
         facts,
         colours={name: look.colour for name, look in class_looks(predictions.classes).items()},
-        pictures=draw_report_figures(run.history(), measured, predictions.classes, facts.get("best_epoch")),
+        pictures=pictures,
     )
     folder = make_directory(run / "figures")
     for name, picture in evidence.pictures.items():
@@ -157,6 +166,10 @@ def _sections(evidence: _Evidence) -> Iterator[Section]:
     yield _scores(evidence)
     yield _confusion(evidence)
     yield _curves(evidence)
+    if "trust" in evidence.measured:
+        yield from trust_sections(
+            evidence.measured["trust"], evidence.calibration, evidence.split_name, evidence.colours, evidence.figure
+        )
     yield _sources(evidence)
     yield from _gallery(evidence)
     yield provenance_section(evidence.run, evidence.manifest, evidence.metrics)
@@ -278,7 +291,7 @@ def _sources(evidence: _Evidence) -> Section:
 def _gallery(evidence: _Evidence) -> Iterator[Section]:
     """Films as the network saw them."""
     of_split = evidence.predictions.where(evidence.predictions.table["split"] == evidence.split)
-    given = answers(of_split)
+    given = answers(of_split, evidence.calibration)
     box = LightBox(evidence.manifest, evidence.run.preprocess, evidence.colours)
     right = right_by_class(given, evidence.classes)
     rows = (

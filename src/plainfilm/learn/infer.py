@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from os import cpu_count
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,18 +16,28 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
+from plainfilm.core.calibration import Calibration
+from plainfilm.core.chest import reasons
 from plainfilm.core.image import read_film
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Progress
 from plainfilm.core.run import Run
+from plainfilm.core.thumbnail import thumbnail
 from plainfilm.errors import BadImage, BadManifest, BadRun
 from plainfilm.learn.device import chosen_device
 from plainfilm.learn.films import FilmCache, cache_films
-from plainfilm.learn.model import load_network
+from plainfilm.learn.model import last_layer, load_network
 
 BATCH = 128
+
+
+class Scores(NamedTuple):
+    """What the network gives for films. logit: (N, C) float32; embedding: (N, D) float32, the input of its last layer."""
+
+    logit: NDArray[np.float32]
+    embedding: NDArray[np.float32]
 
 
 def network_input(films: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
@@ -49,15 +61,15 @@ def score_cache(
     preprocess: Preprocess,
     progress: Progress,
     label: str,
-) -> NDArray[np.float32]:
-    """Logits of the chosen films in float32, (N, C). The network is in evaluation mode and on the cache's device."""
-    logits = []
+) -> Scores:
+    """Scores of the chosen films. The network is in evaluation mode and on the cache's device."""
+    scores = []
     with progress.task(label, len(places)) as task:
         for start in range(0, len(places), BATCH):
             films = cache.batch(places[start : start + BATCH])
-            logits.append(network(network_input(films, preprocess)).float().cpu().numpy())
+            scores.append(_scores(network, network_input(films, preprocess)))
             task.advance(len(films))
-    return np.concatenate(logits)
+    return Scores(*(np.concatenate(arrays) for arrays in zip(*scores, strict=True)))
 
 
 def predict_manifest(
@@ -74,15 +86,38 @@ def predict_manifest(
     cache = cache_films(
         manifest, cacheable(manifest, column), run.preprocess, chosen_device(run.config.device), progress
     )
-    network = _ready(run, cache.device)
     places = np.flatnonzero(cache.rows["image_id"].isin(set(rows["image_id"])))
-    logit = score_cache(network, cache, places, run.preprocess, progress, "Scoring films")
-    scored = cache.rows.iloc[places]
+    predictions = _scored(run, manifest, cache, places, progress)
+    table = predictions.table.assign(
+        split=[*cache.rows[column].iloc[places], *([""] * (len(predictions.table) - len(places)))]
+    )
+    return replace(predictions, table=table)
+
+
+def predict_all(run: Run, manifest: Manifest, progress: Progress) -> Predictions:
+    """Scores of a run on all readable films of a manifest, whatever their label or split; the unreadable follow with status error.
+
+    Labels are those of the manifest, be they classes of the run or not. Raises BadManifest where no film can be read.
+    """
+    rows = manifest.ok
+    if len(rows) == 0:
+        raise BadManifest("has no readable film", manifest.path)
+    cache = cache_films(manifest, rows, run.preprocess, chosen_device(run.config.device), progress)
+    return _scored(run, manifest, cache, np.arange(len(rows)), progress)
+
+
+def _scored(
+    run: Run, manifest: Manifest, cache: FilmCache, places: NDArray[np.int64], progress: Progress
+) -> Predictions:
+    """Scores of some films of a cache, then a row for each film of the manifest that cannot be read."""
+    network = _ready(run, cache.device)
+    scores = score_cache(network, cache, places, run.preprocess, progress, "Scoring films")
     failed = manifest.films[manifest.films["status"] == "error"]
-    rows = pd.concat([scored, failed], ignore_index=True)
-    rows["split"] = [*scored[column], *([""] * len(failed))]
-    blank = np.full((len(failed), logit.shape[1]), np.nan, np.float32)
-    return Predictions.of(rows, np.concatenate([logit, blank]), run.classes, model_name(run))
+    rows = pd.concat([cache.rows.iloc[places], failed], ignore_index=True)
+    logit, embedding = (
+        np.concatenate([known, np.full((len(failed), known.shape[1]), np.nan, np.float32)]) for known in scores
+    )
+    return Predictions.of(rows, logit, run.classes, model_name(run), embedding)
 
 
 def cacheable(manifest: Manifest, column: str) -> pd.DataFrame:
@@ -91,8 +126,10 @@ def cacheable(manifest: Manifest, column: str) -> pd.DataFrame:
     return ok[(ok["label"] != "") & (ok[column] != "")]
 
 
-def predict_films(run: Run, paths: Sequence[Path], progress: Progress) -> Predictions:
+def predict_films(run: Run, paths: Sequence[Path], calibration: Calibration, progress: Progress) -> Predictions:
     """Scores of a run on files; a file that cannot be read is a row with status error and the reason.
+
+    calibration: the run's; it says which films are turned away, and why.
 
     Raises BadRun where the run's network needs lung masks, which files do not bring.
     """
@@ -102,15 +139,14 @@ def predict_films(run: Run, paths: Sequence[Path], progress: Progress) -> Predic
         )
     device = chosen_device(run.config.device)
     network = _ready(run, device)
-    rows, logits = [], []
+    rows, logits, reasons = [], [], []
+    blank = np.full(len(run.classes), np.nan, np.float32)
     with ThreadPoolExecutor(cpu_count() or 1) as pool, progress.task("Predicting", len(paths)) as task:
         for start in range(0, len(paths), BATCH):
             chunk = paths[start : start + BATCH]
-            films = list(pool.map(lambda path: _fitted(path, run.preprocess), chunk))
-            good = [film for film in films if isinstance(film, np.ndarray)]
-            scores: Iterator[NDArray[np.float32]] = iter(
-                _scores(network, np.stack(good), run.preprocess, device) if good else []
-            )
+            films = list(pool.map(lambda path: _opened(path, run.preprocess), chunk))
+            good = [film for film in films if isinstance(film, _Film)]
+            answers = iter(_answers(network, good, run.preprocess, device, calibration))
             for path, film in zip(chunk, films, strict=True):
                 is_bad = isinstance(film, BadImage)
                 rows.append(
@@ -120,9 +156,12 @@ def predict_films(run: Run, paths: Sequence[Path], progress: Progress) -> Predic
                         "error": film.message if isinstance(film, BadImage) else "",
                     }
                 )
-                logits.append(np.full(len(run.classes), np.nan, np.float32) if is_bad else next(scores))
+                logit, reason = (blank, "") if is_bad else next(answers)
+                logits.append(logit)
+                reasons.append(reason)
             task.advance(len(chunk))
-    return Predictions.of(pd.DataFrame(rows), np.stack(logits), run.classes, model_name(run))
+    scored = Predictions.of(pd.DataFrame(rows), np.stack(logits), run.classes, model_name(run))
+    return scored.with_reasons(reasons)
 
 
 def model_name(run: Run) -> str:
@@ -134,17 +173,40 @@ def _ready(run: Run, device: torch.device) -> nn.Module:
     return load_network(run).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-def _fitted(path: Path, preprocess: Preprocess) -> NDArray[np.uint8] | BadImage:
+class _Film(NamedTuple):
+    """A film as the network sees it, and as the gate does."""
+
+    fitted: NDArray[np.uint8]
+    thumbnail: NDArray[np.uint8]
+
+
+def _opened(path: Path, preprocess: Preprocess) -> _Film | BadImage:
     try:
-        return preprocess.fitted(read_film(path).pixels)
+        pixels = read_film(path).pixels
     except BadImage as error:
         return error
+    return _Film(preprocess.fitted(pixels), thumbnail(pixels))
+
+
+def _answers(
+    network: nn.Module, films: Sequence[_Film], preprocess: Preprocess, device: torch.device, calibration: Calibration
+) -> list[tuple[NDArray[np.float32], str]]:
+    """For each film its logits (C,), and why it is turned away, "" where it is not."""
+    if not films:
+        return []
+    batch = torch.from_numpy(np.stack([film.fitted for film in films])).unsqueeze(1).to(device)
+    scores = _scores(network, network_input(batch, preprocess))
+    gate = reasons(np.stack([film.thumbnail for film in films]))
+    return list(zip(scores.logit, calibration.reasons_to_turn_away(gate, scores.embedding), strict=True))
 
 
 @torch.inference_mode()
-def _scores(
-    network: nn.Module, films: NDArray[np.uint8], preprocess: Preprocess, device: torch.device
-) -> NDArray[np.float32]:
-    batch = torch.from_numpy(films).unsqueeze(1).to(device)
-    logits: NDArray[np.float32] = network(network_input(batch, preprocess)).float().cpu().numpy()
-    return logits
+def _scores(network: nn.Module, films: torch.Tensor) -> Scores:
+    """films: (B, 1, H, W) as the network takes them."""
+    embedding: list[torch.Tensor] = []
+    hook = last_layer(network).register_forward_pre_hook(lambda _, given: embedding.append(given[0]))
+    try:
+        logit = network(films)
+    finally:
+        hook.remove()
+    return Scores(logit.float().cpu().numpy(), embedding[0].flatten(1).float().cpu().numpy())
