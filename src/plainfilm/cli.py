@@ -27,7 +27,7 @@ from plainfilm.core.config import TYPED, TrainConfig, changes_from_toml
 from plainfilm.core.files import cannot_write
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.run import Run
-from plainfilm.errors import BadConfig, BadRun, BadSource, Interrupted, PlainfilmError
+from plainfilm.errors import BadConfig, BadRun, Interrupted, PlainfilmError
 from plainfilm.output import (
     DISCLAIMER,
     ComparedSplit,
@@ -183,10 +183,7 @@ def download_command(
     from plainfilm.prepare.ingest import prepare, refuse_taken
 
     if prepared is not None:
-        try:
-            refuse_taken(prepared)
-        except BadSource as error:
-            raise BadSource(error.message.replace("-o", "--prepare"), error.path) from error
+        refuse_taken(prepared, "--prepare")
     films = download(directory, progress=progress_on())
     print(f"The Radiography Database, every film and mask counted: {films}")
     if prepared is None:
@@ -293,8 +290,6 @@ def check(
     refuse_taken(directory)
     if directory.resolve() == target.resolve():
         raise BadConfig(f"-o {directory}: is what is checked; choose another folder")
-    if is_manifest(target) and (columns or metadata):
-        raise BadConfig(f"{target} is a manifest, which needs neither --columns nor --metadata")
     inspection = inspect(target, split_by=split_by, options=options, progress=out)
     page = inspection.write(directory)
     print_inspection(inspection, page)
@@ -303,9 +298,6 @@ def check(
     if fix and inspection.side is not None and not inspection.is_leaking:
         print("Nothing to mend: the split is sound, and stays as it is.")
     elif fix:
-        sides = sorted(set(inspection.side if inspection.side is not None else ()) - {"", "train", "val", "test"})
-        if sides:
-            print(f"note: {', '.join(sides)} give way to a new split into train, val and test")
         print_manifest(mend(inspection, directory, seed, options, out))
     elif inspection.is_leaking:
         raise typer.Exit(1)

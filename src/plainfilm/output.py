@@ -15,6 +15,7 @@ import numpy as np
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
+from plainfilm.core.words import counted
 from plainfilm.prepare.hints import hint_lines
 
 _LONGEST_NAME = 60  # of a film in a table for people; CSV and JSON have all of it
@@ -57,10 +58,6 @@ def _short(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}"
 
 
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
-
-
 def print_manifest(manifest: Manifest) -> None:
     """Films by class and split, notes, unreadable films, problems, and where the manifest and its card are."""
     counts = manifest.counts()
@@ -72,7 +69,7 @@ def print_manifest(manifest: Manifest) -> None:
     print(f"{'all':<{width}}" + "".join(f"{sum(counts[column].values()):>11,}" for column in columns))
     ok = manifest.ok
     print(
-        f"{_counted(len(ok), 'film')} in {_counted(ok['group'].nunique(), 'group')} (same patient or same picture; a group lies "
+        f"{counted(len(ok), 'film')} in {counted(ok['group'].nunique(), 'group')} (same patient or same picture; a group lies "
         "whole in one split)"
     )
     for note in manifest.info.get("notes", []):
@@ -82,7 +79,7 @@ def print_manifest(manifest: Manifest) -> None:
     failed = manifest.films[manifest.films["status"] == "error"]
     if len(failed):
         print(
-            f"{_counted(len(failed), 'film')} cannot be read; rows are kept. "
+            f"{counted(len(failed), 'film')} cannot be read; rows are kept. "
             f"The first: {printable(failed['path'].iloc[0])}: {failed['error'].iloc[0]}"
         )
     for problem in manifest.check():
@@ -131,7 +128,7 @@ def print_comparison(compared: Any) -> None:
         counts = sorted(set(compared.test_readings.values()))
         times = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
         print(
-            f"Readings of the test split, this one counted in {_counted(len(compared.test_readings), 'run')}: {times} each."
+            f"Readings of the test split, this one counted in {counted(len(compared.test_readings), 'run')}: {times} each."
         )
     print(f"page: {compared.page}    table: {compared.page.with_name('leaderboard.csv')}")
 

@@ -14,6 +14,7 @@ from plainfilm.core.files import make_directory, provenance, write_text
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.page import Section, bullets, code, page, paragraph, section, table, texts
 from plainfilm.core.progress import Progress, Silence
+from plainfilm.core.words import counted
 from plainfilm.errors import BadConfig, CannotWrite
 from plainfilm.prepare.sections.counts import counts_section, glance_section
 from plainfilm.prepare.sections.files import files_section
@@ -22,7 +23,7 @@ from plainfilm.prepare.sections.oddities import oddities_section
 from plainfilm.prepare.sections.origin import origin_section
 from plainfilm.prepare.sections.people import people_section
 from plainfilm.prepare.sections.samples import draw_samples, mean_films_section, samples_section
-from plainfilm.prepare.sections.seen import Seen, counted, look_at
+from plainfilm.prepare.sections.seen import Seen, look_at
 from plainfilm.prepare.sections.settings import Augment, settings_section
 from plainfilm.prepare.sections.twins import read_twins, twins_section
 

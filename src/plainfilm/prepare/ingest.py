@@ -105,13 +105,16 @@ def list_films(
     return listing, _chosen(films, options, source), [*listing.notes, *notes]
 
 
-def refuse_taken(directory: Path) -> None:
-    """Raise BadSource where `directory` is a file or holds a manifest already, CannotWrite where it cannot be read."""
+def refuse_taken(directory: Path, option: str = "-o") -> None:
+    """Raise BadSource where `directory` is a file or holds a manifest already, CannotWrite where it cannot be read.
+
+    option: the one that named the folder.
+    """
     if directory.is_file():
-        raise BadSource("is a file: -o names a folder for the manifest", directory)
+        raise BadSource(f"is a file: {option} names a folder for the manifest", directory)
     taken = [name for name in ("manifest.csv", "manifest.parquet") if (directory / name).exists()]
     if taken:
-        raise BadSource(f"holds {taken[0]} already: choose another -o, or remove it first", directory)
+        raise BadSource(f"holds {taken[0]} already: choose another {option}, or remove it first", directory)
     try:
         if directory.is_dir() and not any(directory.iterdir()):
             return

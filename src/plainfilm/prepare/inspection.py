@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from plainfilm.core.files import make_directory, provenance, write_text
-from plainfilm.core.manifest import COLUMNS, SPLIT_COLUMN, Manifest, typed
+from plainfilm.core.manifest import COLUMNS, SPLIT_COLUMN, SPLITS, Manifest, typed
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.errors import BadConfig, BadManifest, BadSource
 from plainfilm.prepare.card import dataset_card
@@ -69,11 +69,13 @@ def inspect(
 
     split_by: the column that says on which side of the split a film is, in any words; `split` where empty.
     options: columns, metadata and patient key, for what is no manifest.
-    Raises BadManifest, BadSource.
+    Raises BadManifest, BadSource; BadConfig where a manifest is given columns or metadata.
     """
     out: Progress = progress or Silence()
     target = Path(target)
     if is_manifest(target):
+        if options and (options.columns or options.metadata):
+            raise BadConfig(f"{target} is a manifest, which needs neither --columns nor --metadata")
         return _inspect_manifest(Manifest.open(target), split_by or "split", out)
     return _inspect_source(target.resolve(), split_by, options or PrepareOptions(), out)
 
@@ -91,6 +93,9 @@ def mend(inspection: Inspection, directory: Path, seed: int, options: PrepareOpt
     The shares are those of the old split, where it has train, val and test. Raises BadSource, BadConfig, CannotWrite.
     """
     refuse_taken(directory)
+    sides = sorted(set(inspection.side if inspection.side is not None else ()) - {"", *SPLITS})
+    if sides:
+        progress.say(f"note: {', '.join(sides)} give way to a new split into train, val and test")
     plan = replace(_plan_like(inspection), seed=seed)
     if inspection.manifest is None:
         source = Path(inspection.name)
@@ -166,6 +171,6 @@ def _plan_like(inspection: Inspection) -> SplitPlan:
     if inspection.side is None:
         return SplitPlan()
     share = inspection.side[inspection.side != ""].value_counts(normalize=True)
-    if set(share.index) != {"train", "val", "test"}:
+    if set(share.index) != set(SPLITS):
         return SplitPlan()
     return SplitPlan(test=round(float(share["test"]), 4), val=round(float(share["val"]), 4))

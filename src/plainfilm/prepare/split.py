@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from plainfilm.core.manifest import SPLITS
+from plainfilm.core.words import counted
 from plainfilm.errors import BadConfig
 
 
@@ -87,14 +88,10 @@ def refuse_missing_classes(films: pd.DataFrame, columns: Mapping[str, pd.Series[
                     inside = films[films["label"] == label]
                     groups = inside["group"].nunique()
                     raise BadConfig(
-                        f"class {label} is missing from {split} in {name}: its {_counted(len(inside), 'film')} are "
-                        f"{_counted(groups, 'group')} (one patient, or one picture), and a group is never parted. Add films of "
+                        f"class {label} is missing from {split} in {name}: its {counted(len(inside), 'film')} are "
+                        f"{counted(groups, 'group')} (one patient, or one picture), and a group is never parted. Add films of "
                         "other patients, or leave the class out by --classes"
                     )
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def fill_validation(films: pd.DataFrame, classes: Sequence[str], plan: SplitPlan) -> pd.Series[str]:
@@ -153,7 +150,7 @@ def _checked(quota: NDArray[np.int64], classes: Sequence[str], names: list[str])
         for column, label in enumerate(classes):
             if quota[row, column] < 1:
                 raise BadConfig(
-                    f"class {label} has {_counted(int(have[column]), 'readable film')}, which leaves none for {name}: add films, "
+                    f"class {label} has {counted(int(have[column]), 'readable film')}, which leaves none for {name}: add films, "
                     "ask for fewer in the other splits, or leave the class out by --classes"
                 )
     if (quota < 0).any():

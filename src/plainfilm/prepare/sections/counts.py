@@ -23,7 +23,8 @@ from plainfilm.core.page import (
     table,
     texts,
 )
-from plainfilm.prepare.sections.seen import Seen, counted, named
+from plainfilm.core.words import counted
+from plainfilm.prepare.sections.seen import Seen, named
 from plainfilm.prepare.sections.twins import Twins
 
 _PLACES = {

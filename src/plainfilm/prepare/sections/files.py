@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from plainfilm.core.chart import Spread, spreads
 from plainfilm.core.page import Html, Section, drawing, drawings, numbers, paragraph, section, table, texts
-from plainfilm.prepare.sections.seen import Seen, counted, named
+from plainfilm.core.words import counted
+from plainfilm.prepare.sections.seen import Seen, named
 
 _KINDS_SHOWN = 10
 _CLASSES_SIDE_BY_SIDE = 8

@@ -9,8 +9,9 @@ from plainfilm.core.bootstrap import Interval, percentile_interval, resample
 from plainfilm.core.chart import grey_curve
 from plainfilm.core.page import Html, Section, drawing, drawings, estimate, numbers, paragraph, section, table, texts
 from plainfilm.core.ranking import Floats, Integers, each_once, share_of
+from plainfilm.core.words import counted
 from plainfilm.prepare.facts import HISTOGRAM
-from plainfilm.prepare.sections.seen import Seen, counted, named
+from plainfilm.prepare.sections.seen import Seen, named
 
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _REPEATS = 1000

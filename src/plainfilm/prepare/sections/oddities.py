@@ -21,8 +21,9 @@ from plainfilm.core.page import (
     table,
     texts,
 )
+from plainfilm.core.words import counted
 from plainfilm.prepare.check import check_films
-from plainfilm.prepare.sections.seen import Seen, counted, named
+from plainfilm.prepare.sections.seen import Seen, named
 
 _SHOWN = 12  # a kind: two rows of the page
 _LISTED = 40

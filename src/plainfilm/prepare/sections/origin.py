@@ -24,7 +24,8 @@ from plainfilm.core.page import (
     table,
     texts,
 )
-from plainfilm.prepare.sections.seen import Seen, counted, named
+from plainfilm.core.words import counted
+from plainfilm.prepare.sections.seen import Seen, named
 
 _SOURCES_SHOWN = 40
 _GUESSING = 0.5  # AUROC of knowing nothing

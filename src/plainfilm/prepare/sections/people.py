@@ -20,7 +20,8 @@ from plainfilm.core.page import (
     table,
     texts,
 )
-from plainfilm.prepare.sections.seen import Seen, counted, named
+from plainfilm.core.words import counted
+from plainfilm.prepare.sections.seen import Seen, named
 
 _KINDS = {"source": "Sources", "view": "Views", "sex": "Sexes"}
 _VALUES_SHOWN = len(CATEGORY_COLOURS) - 1

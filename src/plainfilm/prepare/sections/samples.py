@@ -19,7 +19,8 @@ from plainfilm.core.page import (
     paragraph,
     section,
 )
-from plainfilm.prepare.sections.seen import Seen, counted, named
+from plainfilm.core.words import counted
+from plainfilm.prepare.sections.seen import Seen, named
 
 _SIDES_PX = ((160, 256), (320, 192), (640, 128))  # up to so many films, this side: the page stays under 10 MB
 _DIFFERENCE = (

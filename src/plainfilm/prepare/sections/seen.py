@@ -129,8 +129,3 @@ def look_at(manifest: Manifest, samples: int, seed: int, progress: Progress) -> 
 def named(label: str) -> str:
     """The class's name, in words where it is unknown."""
     return label or NO_LABEL
-
-
-def counted(count: int, one: str, many: str = "") -> str:
-    """`1 film`, `1,234 films`."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"

@@ -25,9 +25,10 @@ from plainfilm.core.page import (
     table,
     texts,
 )
+from plainfilm.core.words import counted
 from plainfilm.errors import BadManifest
 from plainfilm.prepare.duplicates import IDENTICAL
-from plainfilm.prepare.sections.seen import Seen, counted
+from plainfilm.prepare.sections.seen import Seen
 
 TABLE = "twins.csv"
 _NEEDED = ("image_id", "twin", "similarity", "kind")
