@@ -91,9 +91,24 @@ def by_scikit_learn(probability: Any, label: Any, classes: Sequence[str], weight
                 np.eye(len(classes))[label], probability, sample_weight=weight, multioutput="raw_values"
             ).sum(),
         }
+    is_class = np.eye(len(classes))[label]
+    of_classes = [calibration_error(probability[:, c], is_class[:, c], weight) for c in index]
+    values["ece"] = calibration_error(probability.max(axis=1), predicted == label, weight)
+    values["classwise_ece"] = float(np.mean(of_classes))
     for c, name in enumerate(classes):
         values |= {f"{measure}/{name}": value[c] for measure, value in per_class.items()}
     return values
+
+
+def calibration_error(probability: Any, is_true: Any, weight: Any) -> float:
+    """As torchmetrics has it: bins from torch.bucketize(..., right=True), which np.digitize does alike."""
+    place = np.digitize(probability, np.linspace(0, 1, 16)) - 1
+    error = 0.0
+    for chosen in (place == b if b < 14 else place >= 14 for b in range(15)):
+        if weight[chosen].sum():
+            confidence, accuracy = (np.average(column[chosen], weights=weight[chosen]) for column in (probability, is_true))
+            error += weight[chosen].sum() / weight.sum() * abs(accuracy - confidence)
+    return error
 
 
 def assert_same(ours: dict[str, float], theirs: dict[str, float]) -> None:
@@ -139,7 +154,8 @@ def test_macro_auroc_equals_scikit_learns_one_against_rest(seed: int) -> None:
 def test_names_are_those_of_the_table_and_then_of_each_class() -> None:
     names = measure_names(["COVID", "Normal"])
     assert names[:2] == ("accuracy", "balanced_accuracy")
-    assert names[10:12] == ("precision/COVID", "recall/COVID")
+    assert names[10:12] == ("ece", "classwise_ece")
+    assert names[12:14] == ("precision/COVID", "recall/COVID")
     assert names[-1] == "support/Normal"
 
 
@@ -277,19 +293,25 @@ def test_replicates_equal_measuring_copied_rows() -> None:
         )
 
 
-def test_intervals_are_percentiles_of_the_replicates() -> None:
-    probability, label, group = lung_table()
+def test_intervals_of_scores_far_from_their_bounds_are_near_the_percentiles() -> None:
+    probability, label, group = lung_table(3000)
     table = RankedTable(probability, label, LUNGS)
-    found = bootstrap(probability, label, group, LUNGS, repeats=200, seed=5, level=0.9)
-    replicate = resample(table.measures, group, repeats=200, seed=5)
+    found = bootstrap(probability, label, group, LUNGS, repeats=1000, seed=5, level=0.9)
+    replicate = resample(table.measures, group, repeats=1000, seed=5)
     for name, interval in found.measures.items():
-        low, high = np.quantile(replicate[:, table.names.index(name)], [0.05, 0.95])
-        assert (interval.low, interval.high) == pytest.approx((low, high), abs=1e-12)
+        low, high, _ = percentile_interval(replicate[:, table.names.index(name)], 0.9)
         assert interval.value == measure(probability, label, LUNGS)[name]
-        assert interval.low <= interval.value <= interval.high
         assert interval.undefined_share == 0
+        if "ece" not in name:
+            assert (interval.low, interval.high) == pytest.approx((low, high), abs=0.3 * (high - low)), name
+            assert interval.low <= interval.value <= interval.high
+
+
+def test_replicates_leave_the_order_of_measures_to_the_table() -> None:
+    probability, label, group = lung_table()
+    found = bootstrap(probability, label, group, LUNGS, repeats=20)
     assert not any(name.startswith("support") for name in found.measures)
-    assert (found.films, found.groups, found.repeats, found.level) == (400, len(set(group)), 200, 0.9)
+    assert (found.films, found.groups, found.repeats, found.level) == (400, len(set(group)), 20, 0.95)
 
 
 def test_confusion_intervals_hold_counts_and_shares_of_the_truth() -> None:
@@ -385,7 +407,8 @@ def test_undefined_replicates_are_left_out_and_told() -> None:
     found = bootstrap(probability, [0, 1, 0, 0, 0], np.arange(5), ["a", "b"], repeats=4000)
     missed = 0.8**5  # how often the only film of the class "b" is not drawn
     assert found.measures["recall/b"].undefined_share == pytest.approx(missed, abs=0.03)
-    assert found.measures["recall/b"].low == found.measures["recall/b"].high == 1
+    assert 0 < found.measures["recall/b"].low < 0.3  # one film, and right
+    assert found.measures["recall/b"].high == 1
     assert found.measures["accuracy"].undefined_share == 0
 
 

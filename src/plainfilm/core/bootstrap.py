@@ -11,8 +11,10 @@ what a paired comparison needs:
     ours, theirs = RankedTable(...), RankedTable(...)
     difference = resample(lambda weight: ours.measures(weight) - theirs.measures(weight), group, repeats=2000, seed=0)
 
-Percentiles know only what was drawn: where all 30 films of a class were found, every replicate finds all of them, and
-"1.000 (1.000 to 1.000)" is no certainty.
+The replicates tell the standard error of a measure; how an interval comes from it depends on the kind of measure and stands in
+`intervals.py`. Plain percentiles of the replicates (`percentile_interval`) do for measures that are far from their bounds, for
+differences, and for curves. They know only what was drawn: where all 30 films of a class were found, every replicate finds all
+of them, and "1.000 (1.000 to 1.000)" is no certainty.
 
 Source: Field & Welsh 2007, doi:10.1111/j.1467-9868.2007.00593.x; Efron & Tibshirani 1993, chapter 13.
 """
@@ -29,6 +31,7 @@ import numpy.typing as npt
 
 from plainfilm.core.metrics import RankedTable
 from plainfilm.core.ranking import Floats, Integers, each_once, refuse_lengths, share_of
+from plainfilm.core.table_intervals import TableEstimate
 
 Groups = Sequence[Hashable] | npt.NDArray[Any]
 
@@ -40,7 +43,7 @@ class Interval:
     """A measure and how sure it is.
 
     value: the measure on the films as they are; NaN where it is undefined.
-    low, high: the ends of the interval; NaN where there are fewer than two groups or no replicate defines the measure.
+    low, high: the ends of the interval; NaN where they cannot be known, as with fewer than two groups.
     undefined_share: the share of replicates, 0..1, that leave the measure undefined and the interval leaves out.
     """
 
@@ -124,39 +127,38 @@ def bootstrap(
     level: float = 0.95,
     threads: int | None = None,
 ) -> Bootstrap:
-    """Every measure of a table with its percentile interval.
+    """Every measure of a table with its interval, by the rule for its kind (see `intervals.py`).
 
     probability, label_index, classes: as for `metrics.measure`.
     group: (N,) of anything hashable; films that are not independent of each other share one.
     repeats: the number of replicates, 1 or more.
-    level: the share of replicates that an interval holds, between 0 and 1.
+    level: how often an interval is to hold the truth, between 0 and 1.
     threads: how many work at once; None for one on each processor. The result does not depend on it.
     A macro value is, in a replicate that lost a class, the mean over the classes left.
     Raises ValueError as `metrics.measure` does, and where a group is unknown (None, NaN, empty).
     """
     table = RankedTable(probability, label_index, classes)
     refuse_lengths(probability=np.asarray(probability), group=group)
-
-    def statistic(weight: Integers) -> Floats:
-        count = table.confusion(weight)
-        share = share_of(count, count.sum(axis=2, keepdims=True))
-        return np.hstack([table.measures(weight), count.reshape(len(weight), -1), share.reshape(len(weight), -1)])
-
-    value = statistic(each_once(table.films))[0]
-    replicate = resample(statistic, group, repeats=repeats, seed=seed, threads=threads)
-    low, high, undefined_share = percentile_interval(replicate, level)
-    intervals = [Interval(*row) for row in np.stack([value, low, high, undefined_share], axis=1).tolist()]
-    rows = [tuple(intervals[i : i + len(classes)]) for i in range(len(table.names), len(intervals), len(classes))]
+    _refuse_level(level)
+    group_index, groups = index_groups(group)
+    estimate = TableEstimate(table, group_index)
+    value = estimate.statistic(each_once(table.films))[0]
+    replicate = resample(estimate.statistic, group, repeats=repeats, seed=seed, threads=threads)
+    low, high = estimate.ends(value, replicate, level)
+    undefined_share = share_of(np.isnan(replicate).sum(axis=0), len(replicate))
+    columns = [column[: len(estimate.names)] for column in (value, low, high, undefined_share)]
+    every = [Interval(*row) for row in np.stack(columns, axis=1).tolist()]
+    rows = [tuple(every[i : i + len(classes)]) for i in range(len(table.names), len(every), len(classes))]
     return Bootstrap(
         measures={
             name: interval
-            for name, interval in zip(table.names, intervals, strict=False)
+            for name, interval in zip(table.names, every, strict=False)
             if not name.startswith("support/")
         },
         confusion=tuple(rows[: len(classes)]),
         confusion_share=tuple(rows[len(classes) :]),
         films=table.films,
-        groups=index_groups(group)[1],
+        groups=groups,
         repeats=repeats,
         seed=seed,
         level=level,
@@ -256,14 +258,18 @@ def percentile_interval(replicate: Floats, level: float) -> tuple[Floats, Floats
     Returns low, high and the share of replicates that are NaN, (...) each; NaN where nothing is left or R is 0.
     Raises ValueError where level is not between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise ValueError(f"level is {level}, expected a number between 0 and 1")
+    _refuse_level(level)
     is_undefined = np.isnan(replicate)
     is_known = ~is_undefined.all(axis=0)
     ends = np.full((2, *replicate.shape[1:]), np.nan)
     if is_known.any():
         ends[:, is_known] = np.nanquantile(replicate[:, is_known], [(1 - level) / 2, (1 + level) / 2], axis=0)
     return ends[0], ends[1], share_of(is_undefined.sum(axis=0), len(replicate))
+
+
+def _refuse_level(level: float) -> None:
+    if not 0 < level < 1:
+        raise ValueError(f"level is {level}, expected a number between 0 and 1")
 
 
 def _is_unknown(name: Hashable) -> bool:
