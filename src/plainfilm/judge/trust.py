@@ -101,13 +101,17 @@ def _replicates(
     part: NDArray[Any], whole: NDArray[Any], group: NDArray[np.object_], drawing: Resampling
 ) -> tuple[Floats, Floats]:
     """(K,) ratios of sums over films, and (R, K) the same in every replicate. part, whole: (N, K)."""
-    columns, count = np.hstack([part, whole]).astype(np.float64), part.shape[1]
+    place, groups = index_groups(group)
+    count = part.shape[1]
+    of_groups = np.zeros((groups, 2 * count))
+    np.add.at(of_groups, place, np.hstack([part, whole]))
 
     def statistic(weight: Integers) -> Floats:
-        sums = weight @ columns
+        sums = weight.astype(np.float64) @ of_groups
         return share_of(sums[:, :count], sums[:, count:])
 
-    return statistic(each_once(len(group)))[0], resample(statistic, group, repeats=drawing.repeats, seed=drawing.seed)
+    replicate = resample(statistic, range(groups), repeats=drawing.repeats, seed=drawing.seed)
+    return statistic(each_once(groups))[0], replicate
 
 
 # Probabilities --------------------------------------------------------------------------------------------------------
