@@ -17,6 +17,7 @@ from plainfilm.errors import BadConfig, BadManifest, BadSource, PlainfilmError
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.sources import source_of_url
 from plainfilm.prepare.split import SplitPlan
+from plainfilm.prepare.table import list_table
 
 ONE_EACH = PrepareOptions(plan=SplitPlan(test=1, val=1))
 
@@ -165,7 +166,10 @@ def test_column_names_that_are_wrong(tmp_path: Path, columns: dict[str, str], sa
     [
         ("path,label\n", "has no rows"),
         ("path,label\na.png,A\n,B\n", "row 3: the path is empty"),
-        ("path,label\na.png,A\na.png,B\n", "row 3: .*a.png stands in the table twice"),
+        (
+            "path,label,split\na.png,A,train\na.png,A,test\n",
+            "1 file in two rows, on two sides of the split .a.png in test and train",
+        ),
         ("path,path\na.png,A\n", "names a column twice: path"),
         ("path,label,split\na.png,A,holdout\n", 'has the split "holdout"'),
         ("", "cannot be read as a CSV"),
@@ -380,3 +384,16 @@ def test_what_is_odd_about_readable_files_is_told_once_a_kind(tmp_path: Path) ->
         film.rename(film.with_suffix(".jpg"))
     notes = _prepare(films, tmp_path).info["notes"]
     assert "2 films: the name says jpeg, the content is png (COVID-1.jpg, COVID-2.jpg)" in notes
+
+
+def test_a_file_in_two_rows_is_one_film_and_what_they_contradict_is_unknown(tmp_path):
+    (tmp_path / "films.csv").write_text(
+        "path,label,patient_id,age\na.png,A,p1,30\nb.png,B,p2,\na.png,B,p1,\nc.png,A,p3,5\nb.png,B,p2,40\n"
+    )
+    found = list_table(tmp_path / "films.csv", {})
+    films = found.rows.assign(path=[Path(path).name for path in found.rows["path"]]).set_index("path")
+    assert films.index.tolist() == ["a.png", "b.png", "c.png"]
+    assert films.loc["a.png", ["label", "patient_id", "age"]].tolist() == ["", "p1", "30"]
+    assert films.loc["b.png", ["label", "patient_id", "age"]].tolist() == ["B", "p2", "40"]
+    (note,) = found.notes
+    assert "2 files" in note and "label of a.png (A, B)" in note and "b.png" not in note

@@ -16,7 +16,8 @@ from plainfilm.prepare.card import dataset_card
 from plainfilm.prepare.duplicates import IDENTICAL, twin_table
 from plainfilm.prepare.hints import find_hints
 from plainfilm.prepare.join import join_metadata
-from plainfilm.prepare.sources import Listing, list_source
+from plainfilm.prepare.listing import Listing
+from plainfilm.prepare.sources import list_source
 from plainfilm.prepare.split import SplitPlan, fill_validation, refuse_missing_classes, split_by_group
 from plainfilm.prepare.survey import Survey, survey_films
 

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from plainfilm.core.manifest import read_table, shown
 from plainfilm.errors import BadSource
-from plainfilm.prepare.sources import Listing, known_split, renamed
+from plainfilm.prepare.listing import Listing, known_split
+from plainfilm.prepare.table import renamed
 
 _JOINED_COLUMNS = ("label", "source", "patient_id", "view", "age", "sex", "mask_path", "split", "side")
 

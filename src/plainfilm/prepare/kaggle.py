@@ -159,7 +159,7 @@ class _Transfer:
 
     def unpack(self, archive_path: str, folder_path: str) -> None:
         """Unpack the archive to the folder, whole or not at all; throw it away where it is damaged or none."""
-        from plainfilm.prepare.sources import unpack_zip
+        from plainfilm.prepare.archive import unpack_zip
 
         archive, folder = Path(archive_path), Path(folder_path)
         part = folder.with_name(f"{folder.name}.part")

@@ -12,37 +12,20 @@ from __future__ import annotations
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlparse
 
 import pandas as pd
 
-from plainfilm.core.files import cannot_write, make_directory
-from plainfilm.core.image import FILM_SUFFIXES, is_film_name, writable_name
-from plainfilm.core.manifest import read_table, shown
+from plainfilm.core.image import is_film_name
+from plainfilm.core.manifest import shown
 from plainfilm.core.progress import Progress
 from plainfilm.errors import BadSource
+from plainfilm.prepare.archive import refuse_archive_without_films, unpack_zip
+from plainfilm.prepare.listing import SPLIT_FOLDERS, Listing, listing
+from plainfilm.prepare.table import list_table
 
-SPLIT_FOLDERS = {
-    "train": "train", "training": "train", "val": "val", "valid": "val", "validation": "val", "dev": "val",
-    "test": "test", "testing": "test",
-}  # fmt: skip
-TABLE_COLUMNS = (
-    "path",
-    "image_id",
-    "label",
-    "source",
-    "patient_id",
-    "view",
-    "age",
-    "sex",
-    "mask_path",
-    "split",
-    "side",
-)
 # Where the Radiography Database's sheets point to, and the collection's usual name.
 _SOURCE_OF_URL = (
     ("rsna-pneumonia-detection", "rsna"),
@@ -57,26 +40,6 @@ _SOURCE_OF_URL = (
 )
 _MASK_FOLDERS = ("masks", "mask")
 _IMAGE_FOLDERS = ("images", "image")
-_ZIP_LIMIT_BYTES = 200 * 2**30
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The films that a source holds, before any is opened.
-
-    layout: "database", "classes", "sides" (classes below sides of a split, or hospitals, of any name), "table" or "films".
-    rows: path (absolute) and those of TABLE_COLUMNS that the layout tells; text, empty where unknown. `side` is the side of
-        somebody's own split, in any words, and serves `check` alone.
-    root: the folder that all paths lie under.
-    has_split: whether the source came with its own train, val, test.
-    notes: what a person should know (files passed over, sheet rows without a film).
-    """
-
-    layout: str
-    rows: pd.DataFrame
-    root: Path
-    has_split: bool
-    notes: list[str] = field(default_factory=list)
 
 
 def list_source(source: Path, work: Path, columns: Mapping[str, str], progress: Progress) -> Listing:
@@ -90,7 +53,7 @@ def list_source(source: Path, work: Path, columns: Mapping[str, str], progress: 
         raise BadSource("is missing: name a folder, a zip or a table of films", source)
     if source.is_file():
         if source.suffix.lower() in (".csv", ".tsv", ".parquet"):
-            return _list_table(source, columns)
+            return list_table(source, columns)
         if source.suffix.lower() in (".xlsx", ".xlsm", ".xls", ".ods"):
             raise BadSource("is a spreadsheet: save it as CSV, and name that", source)
         if zipfile.is_zipfile(source):
@@ -103,14 +66,14 @@ def list_source(source: Path, work: Path, columns: Mapping[str, str], progress: 
             "is a folder: --columns gives the names in a table; join a table to films by --metadata", source
         )
     root = _descended(source)
-    listing = _list_database(root) or _list_classes(root) or _list_loose(root)
-    if listing is None:
+    found = _list_database(root) or _list_classes(root) or _list_loose(root)
+    if found is None:
         raise BadSource(
             "holds no films. Expected <Class>/images/*.png, <Class>/*.png, train/<Class>/*.png, DICOM files, a zip of these, "
             "or a table",
             source,
         )
-    return listing
+    return found
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -194,7 +157,7 @@ def _list_database(root: Path) -> Listing | None:
             notes.append(f"{folder.name}.metadata.xlsx: {len(source_of)} rows have no film ({shown(list(source_of))})")
         if masks and len(mask_of) != len(found):
             notes.append(f"{folder.name}: {len(found)} films and {len(mask_of)} masks")
-    return _listing("database", rows, root, notes)
+    return listing("database", rows, root, notes)
 
 
 def _sheet_sources(root: Path, label: str) -> tuple[dict[str, str], list[str]]:
@@ -252,8 +215,8 @@ def _list_classes(root: Path) -> Listing | None:
             for folder in folders
             for row in _class_rows([inner for inner in _folders(folder) if _has_films(inner)])
         ]
-        return _listing("sides", rows, root, [])
-    return _listing("classes", _class_rows(folders), root, [])
+        return listing("sides", rows, root, [])
+    return listing("classes", _class_rows(folders), root, [])
 
 
 def _hold_the_same_classes(folders: list[Path]) -> bool:
@@ -277,7 +240,7 @@ def _list_split_classes(root: Path, splits: list[Path]) -> Listing:
         rows += [
             {**row, "split": name} for row in _class_rows([inner for inner in _folders(folder) if _has_films(inner)])
         ]
-    return _listing("classes", rows, root, [], has_split=True)
+    return listing("classes", rows, root, [], has_split=True)
 
 
 def _class_rows(folders: list[Path]) -> list[dict[str, str]]:
@@ -288,123 +251,4 @@ def _class_rows(folders: list[Path]) -> list[dict[str, str]]:
 
 def _list_loose(root: Path) -> Listing | None:
     rows = [{"path": str(film)} for film in _films_in(root, deep=True)]
-    return _listing("films", rows, root, []) if rows else None
-
-
-def _list_table(path: Path, columns: Mapping[str, str]) -> Listing:
-    """A table of films: `columns` says what others call our columns; everything else in it is passed over."""
-    table = renamed(read_table(path, BadSource), columns, path)
-    if "path" not in table:
-        raise BadSource(
-            f"has no column path (it has {shown(list(table.columns))}): name it by --columns path=NAME", path
-        )
-    if len(table) == 0:
-        raise BadSource("has no rows", path)
-    empty = table.index[table["path"] == ""]
-    if len(empty):
-        raise BadSource(f"row {int(empty[0]) + 2}: the path is empty", path)
-    rows = table[[name for name in TABLE_COLUMNS if name in table]].copy()
-    if all("\\" in film for film in rows["path"]) and not any((path.parent / film).is_file() for film in rows["path"]):
-        raise BadSource(
-            f"gives paths with backslashes ({rows['path'].iloc[0]}): write them with /, as on any system", path
-        )
-    rows["path"] = [str((path.parent / film).resolve()) for film in rows["path"]]
-    twice = rows.index[rows["path"].duplicated()]
-    if len(twice):
-        raise BadSource(f"row {int(twice[0]) + 2}: {rows['path'][twice[0]]} stands in the table twice", path)
-    if "mask_path" in rows:
-        rows["mask_path"] = [str((path.parent / mask).resolve()) if mask else "" for mask in rows["mask_path"]]
-    if "split" in rows:
-        rows["split"] = [known_split(name, path) for name in rows["split"]]
-    has_split = "split" in rows and bool((rows["split"] != "").any())
-    folders = [Path(film).parent for film in rows["path"]]
-    root = folders[0]
-    while not all(folder.is_relative_to(root) for folder in folders):
-        root = root.parent
-    return _listing("table", _records(rows), root, [], has_split=has_split)
-
-
-def _records(rows: pd.DataFrame) -> list[dict[str, str]]:
-    return [dict(zip(rows.columns, values, strict=True)) for values in rows.itertuples(index=False)]
-
-
-def renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
-    """The table under our column names. Raises BadSource where a name is none of ours or not in the table."""
-    for ours, theirs in columns.items():
-        if ours not in TABLE_COLUMNS:
-            raise BadSource(
-                f'--columns {ours}={theirs}: "{ours}" is no column of ours; those are {", ".join(TABLE_COLUMNS)}'
-            )
-        if theirs not in table:
-            raise BadSource(f'has no column "{theirs}"; it has {shown(list(table.columns))}', path)
-    taken = [ours for ours, theirs in columns.items() if ours in table and ours != theirs]
-    table = table.drop(columns=taken).rename(columns={theirs: ours for ours, theirs in columns.items()})
-    table = table.map(lambda value: "" if pd.isna(value) else str(value).strip())
-    for row, age in enumerate(table.get("age", []), start=2):
-        if age and pd.isna(pd.to_numeric(age, errors="coerce")):
-            raise BadSource(f'row {row}: age is "{age}", expected years as a number, or nothing', path)
-    for row, label in enumerate(table.get("label", []), start=2):
-        if not label.isprintable():
-            raise BadSource(f"row {row}: the label {label!r} holds characters that cannot be printed", path)
-    return table
-
-
-def known_split(name: str, path: Path) -> str:
-    """train, val or test for one of their usual names, "" for none. Raises BadSource for any other."""
-    if name and name.lower() not in SPLIT_FOLDERS:
-        raise BadSource(f'has the split "{name}", expected train, val or test', path)
-    return SPLIT_FOLDERS.get(name.lower(), "")
-
-
-def _listing(
-    layout: str, rows: list[dict[str, str]], root: Path, notes: list[str], *, has_split: bool = False
-) -> Listing:
-    table = pd.DataFrame(
-        {name: [writable_name(row.get(name, "")) for row in rows] for name in TABLE_COLUMNS}, dtype=object
-    )
-    return Listing(layout, table, root, has_split, notes)
-
-
-def refuse_archive_without_films(archive: Path) -> None:
-    """Raise BadSource unless a zip holds a film, before anything is unpacked."""
-    with zipfile.ZipFile(archive) as opened:
-        names = [name for name in opened.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
-    if not any(Path(name).suffix.lower() in FILM_SUFFIXES or _may_be_dicom(Path(name)) for name in names):
-        held = f"it has {shown(names)}" if names else "it is empty"
-        raise BadSource(
-            f"holds no films ({held}). Expected <Class>/images/*.png, <Class>/*.png or DICOM files", archive
-        )
-
-
-def _may_be_dicom(path: Path) -> bool:
-    """Without an ending, or with one of digits, as a PACS names its exports."""
-    return not path.name.startswith(".") and (not path.suffix or path.suffix[1:].isdecimal())
-
-
-def unpack_zip(archive: Path, target: Path, progress: Progress) -> Path:
-    """Unpack a zip of films; members that lead outside the target, or are links, are refused.
-
-    Raises BadSource where it is damaged or dangerous, CannotWrite.
-    """
-    make_directory(target)
-    try:
-        with zipfile.ZipFile(archive) as opened:
-            members = [m for m in opened.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX")]
-            for member in members:
-                place = (target / member.filename).resolve()
-                is_link = (member.external_attr >> 16) & 0o170000 == 0o120000
-                if not place.is_relative_to(target.resolve()) or is_link:
-                    raise BadSource(
-                        f"holds {member.filename!r}, which leads outside the archive: not unpacked", archive
-                    )
-            if sum(member.file_size for member in members) > _ZIP_LIMIT_BYTES:
-                raise BadSource("would unpack to more than 200 GiB: not unpacked", archive)
-            with progress.task(f"Unpacking {archive.name}", len(members), "files") as task:
-                for member in members:
-                    opened.extract(member, target)
-                    task.advance()
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as cause:
-        raise BadSource(f"is a damaged or unreadable zip ({cause}): fetch it again", archive) from cause
-    except OSError as cause:
-        raise cannot_write(target, cause) from cause
-    return target
+    return listing("films", rows, root, []) if rows else None

@@ -1,0 +1,60 @@
+"""A zip of films, unpacked with care."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+from plainfilm.core.files import cannot_write, make_directory
+from plainfilm.core.image import FILM_SUFFIXES
+from plainfilm.core.manifest import shown
+from plainfilm.core.progress import Progress
+from plainfilm.errors import BadSource
+
+_ZIP_LIMIT_BYTES = 200 * 2**30
+
+
+def refuse_archive_without_films(archive: Path) -> None:
+    """Raise BadSource unless a zip holds a film, before anything is unpacked."""
+    with zipfile.ZipFile(archive) as opened:
+        names = [name for name in opened.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
+    if not any(Path(name).suffix.lower() in FILM_SUFFIXES or _may_be_dicom(Path(name)) for name in names):
+        held = f"it has {shown(names)}" if names else "it is empty"
+        raise BadSource(
+            f"holds no films ({held}). Expected <Class>/images/*.png, <Class>/*.png or DICOM files", archive
+        )
+
+
+def _may_be_dicom(path: Path) -> bool:
+    """Without an ending, or with one of digits, as a PACS names its exports."""
+    return not path.name.startswith(".") and (not path.suffix or path.suffix[1:].isdecimal())
+
+
+def unpack_zip(archive: Path, target: Path, progress: Progress) -> Path:
+    """Unpack a zip of films; members that lead outside the target, or are links, are refused.
+
+    Raises BadSource where it is damaged or dangerous, CannotWrite.
+    """
+    make_directory(target)
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            members = [m for m in opened.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX")]
+            for member in members:
+                place = (target / member.filename).resolve()
+                is_link = (member.external_attr >> 16) & 0o170000 == 0o120000
+                if not place.is_relative_to(target.resolve()) or is_link:
+                    raise BadSource(
+                        f"holds {member.filename!r}, which leads outside the archive: not unpacked", archive
+                    )
+            if sum(member.file_size for member in members) > _ZIP_LIMIT_BYTES:
+                raise BadSource("would unpack to more than 200 GiB: not unpacked", archive)
+            with progress.task(f"Unpacking {archive.name}", len(members), "files") as task:
+                for member in members:
+                    opened.extract(member, target)
+                    task.advance()
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as cause:
+        raise BadSource(f"is a damaged or unreadable zip ({cause}): fetch it again", archive) from cause
+    except OSError as cause:
+        raise cannot_write(target, cause) from cause
+    return target

@@ -1,0 +1,97 @@
+"""A table of films, as somebody else wrote it, in our columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from plainfilm.core.manifest import read_table, shown
+from plainfilm.core.words import counted
+from plainfilm.errors import BadSource
+from plainfilm.prepare.listing import TABLE_COLUMNS, Listing, known_split, listing
+
+
+def list_table(path: Path, columns: Mapping[str, str]) -> Listing:
+    """A table of films: `columns` says what others call our columns; everything else in it is passed over."""
+    table = renamed(read_table(path, BadSource), columns, path)
+    if "path" not in table:
+        raise BadSource(
+            f"has no column path (it has {shown(list(table.columns))}): name it by --columns path=NAME", path
+        )
+    if len(table) == 0:
+        raise BadSource("has no rows", path)
+    empty = table.index[table["path"] == ""]
+    if len(empty):
+        raise BadSource(f"row {int(empty[0]) + 2}: the path is empty", path)
+    rows = table[[name for name in TABLE_COLUMNS if name in table]].copy()
+    if all("\\" in film for film in rows["path"]) and not any((path.parent / film).is_file() for film in rows["path"]):
+        raise BadSource(
+            f"gives paths with backslashes ({rows['path'].iloc[0]}): write them with /, as on any system", path
+        )
+    rows["path"] = [str((path.parent / film).resolve()) for film in rows["path"]]
+    rows, notes = _one_row_a_film(rows, path)
+    if "mask_path" in rows:
+        rows["mask_path"] = [str((path.parent / mask).resolve()) if mask else "" for mask in rows["mask_path"]]
+    if "split" in rows:
+        rows["split"] = [known_split(name, path) for name in rows["split"]]
+    has_split = "split" in rows and bool((rows["split"] != "").any())
+    folders = [Path(film).parent for film in rows["path"]]
+    root = folders[0]
+    while not all(folder.is_relative_to(root) for folder in folders):
+        root = root.parent
+    return listing("table", _records(rows), root, notes, has_split=has_split)
+
+
+def _one_row_a_film(rows: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """One row for each file, and notes on those that had several: what these do not agree on is unknown.
+
+    Raises BadSource where one file stands on two sides of a split: whoever reads the table must know that.
+    """
+    is_repeated = rows["path"].duplicated(keep=False)
+    if not is_repeated.any():
+        return rows, []
+    firsts, notes, unknown = rows[~rows["path"].duplicated()].copy(), [], []
+    repeated = rows[is_repeated]
+    for name in (str(name) for name in rows if name != "path"):
+        kinds = repeated[repeated[name] != ""].groupby("path", sort=False)[name].agg(lambda given: sorted(set(given)))
+        torn = kinds[kinds.map(len) > 1]
+        if len(torn) and name in ("split", "side"):
+            first = f"{Path(torn.index[0]).name} in {' and '.join(torn.iloc[0])}"
+            raise BadSource(f"{counted(len(torn), 'file')} in two rows, on two sides of the split ({first})", path)
+        agreed = kinds[kinds.map(len) == 1].map(lambda given: given[0])
+        firsts[name] = firsts[name].where(~firsts["path"].isin(kinds.index), firsts["path"].map(agreed).fillna(""))
+        if len(torn):
+            files = shown([f"{Path(film).name} ({', '.join(given)})" for film, given in torn.items()])
+            unknown.append(f"{name} of {files}")
+    notes.append(
+        f"{path.name}: {counted(repeated['path'].nunique(), 'file')} in two rows or more, joined into one each"
+        + (f"; where rows contradict each other the value is unknown: {'; '.join(unknown)}" if unknown else "")
+    )
+    return firsts.reset_index(drop=True), notes
+
+
+def _records(rows: pd.DataFrame) -> list[dict[str, str]]:
+    return [dict(zip(rows.columns, values, strict=True)) for values in rows.itertuples(index=False)]
+
+
+def renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
+    """The table under our column names. Raises BadSource where a name is none of ours or not in the table."""
+    for ours, theirs in columns.items():
+        if ours not in TABLE_COLUMNS:
+            raise BadSource(
+                f'--columns {ours}={theirs}: "{ours}" is no column of ours; those are {", ".join(TABLE_COLUMNS)}'
+            )
+        if theirs not in table:
+            raise BadSource(f'has no column "{theirs}"; it has {shown(list(table.columns))}', path)
+    taken = [ours for ours, theirs in columns.items() if ours in table and ours != theirs]
+    table = table.drop(columns=taken).rename(columns={theirs: ours for ours, theirs in columns.items()})
+    table = table.map(lambda value: "" if pd.isna(value) else str(value).strip())
+    for row, age in enumerate(table.get("age", []), start=2):
+        if age and pd.isna(pd.to_numeric(age, errors="coerce")):
+            raise BadSource(f'row {row}: age is "{age}", expected years as a number, or nothing', path)
+    for row, label in enumerate(table.get("label", []), start=2):
+        if not label.isprintable():
+            raise BadSource(f"row {row}: the label {label!r} holds characters that cannot be printed", path)
+    return table
