@@ -304,8 +304,9 @@ def _leaks(ok: pd.DataFrame, column: str) -> list[Problem]:
     placed = ok[ok[column] != ""]
     for key, what in (("group", "groups"), ("patient_id", "patients"), ("sha256", "pictures")):
         known = placed[placed[key] != ""]
-        sides = known.groupby(key)[column].agg(lambda splits: " and ".join(s for s in SPLITS if s in set(splits)))
-        torn = sides[sides.str.contains(" and ")]
+        pairs = known[[key, column]].drop_duplicates()
+        torn_pairs = pairs[pairs[key].duplicated(keep=False)]
+        torn = torn_pairs.groupby(key)[column].agg(lambda splits: " and ".join(s for s in SPLITS if s in set(splits)))
         if len(torn) and not (found and key != "group"):
             examples = []
             for name, where in torn.iloc[:2].items():
