@@ -1,1 +1,1 @@
-"""What ships inside: the network that finds near twins, and what an average chest film looks like."""
+"""What ships inside: the network that finds near twins, and the one that knows a frontal chest film."""

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from plainfilm.core.chest import Likeness
 from plainfilm.core.manifest import shown
-from plainfilm.prepare.chest import Likeness
 from plainfilm.prepare.duplicates import IDENTICAL, Twin
 from plainfilm.prepare.survey import Survey
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from plainfilm.core.chest import Likeness, likeness
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.progress import Progress
-from plainfilm.prepare.chest import Likeness, likeness
 from plainfilm.prepare.duplicates import Twin, find_twins
 from plainfilm.prepare.group import group_films
 from plainfilm.prepare.scan import scan_films
