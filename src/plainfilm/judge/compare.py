@@ -1,0 +1,254 @@
+"""Which of several networks is better, and which differences are real?
+
+    contestants = open_contestants([Path("runs/r18"), Path("runs/r50"), Path("rival.csv")], "test")
+    comparison = compare(contestants)
+
+Each contestant is a row, and so are ensembles of them. All are judged on the same films by the same bootstrap over groups, so that
+differences have intervals too. Whether a difference is supported does not hang on the bootstrap: accuracy and macro AUROC are
+tested for every pair (core/paired.py), and the p-values are corrected by Holm for all pairs and both measures. Where both methods
+were trained several times, a difference must also stand out from the spread over trainings. Ensembles have a family of tests of
+their own: they are no method that anybody chose among, and would make the tests of the others weaker.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from plainfilm.core.bootstrap import Interval, index_groups, percentile_interval, resample
+from plainfilm.core.metrics import RankedTable
+from plainfilm.core.paired import (
+    area_difference_p,
+    holm,
+    macro_auroc_influence,
+    sign_flip_test,
+    welch_p,
+)
+from plainfilm.core.progress import Progress, Silence
+from plainfilm.core.ranking import Floats, Integers, each_once
+from plainfilm.errors import BadPredictions
+from plainfilm.judge.comparison import (
+    ERROR,
+    LOWER_IS_BETTER,
+    MEASURES,
+    Comparison,
+    Difference,
+    Row,
+    RowKind,
+    Spread,
+    Verdict,
+)
+from plainfilm.judge.contestants import Contestant
+from plainfilm.judge.same_films import Field, on_one_field
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A row before it is judged. probability: (S, N, C) of S trainings."""
+
+    name: str
+    kind: RowKind
+    probability: Floats
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A row with all that pairs need.
+
+    values: (S, M) each training's measures. replicates: (R, M) of their mean, from the same draws for all rows.
+    hits: (S, N) whether each film is answered rightly.
+    macro_influence: (N,), influence: (C, N): what each film adds to the errors of the areas, mean over trainings.
+    """
+
+    row: Row
+    values: Floats
+    replicates: Floats
+    hits: Integers
+    macro_influence: Floats
+    influence: Floats
+
+
+def compare(
+    contestants: Sequence[Contestant],
+    *,
+    split: str = "test",
+    by: str = "accuracy",
+    with_ensembles: bool = True,
+    repeats: int = 2000,
+    seed: int = 0,
+    level: float = 0.95,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Judge all on the same films, and test every pair.
+
+    by: the measure that sorts the leaderboard, of MEASURES. with_ensembles: whether means of probabilities join as rows.
+    repeats, seed, level: of the bootstrap, on which no verdict hangs.
+    Raises BadPredictions where there are fewer than two rows, or the films are not the same.
+    """
+    refuse_too_few(contestants, with_ensembles)
+    field, probabilities = on_one_field(contestants)
+    entries = [
+        _Entry(each.name, each.kind, probability) for each, probability in zip(contestants, probabilities, strict=True)
+    ]
+    if with_ensembles:
+        entries += _ensembles(entries)
+    out: Progress = progress or Silence()
+    names = (*MEASURES, *(f"auroc/{label}" for label in field.classes))
+    judged = []
+    with out.task("Judging", sum(len(entry.probability) for entry in entries), "trainings") as task:
+        for entry in entries:
+            judged.append(_judge(entry, field, names, repeats, seed, level))
+            task.advance(len(entry.probability), entry.name)
+    judged.sort(key=lambda each: (_rank(each.row, by), each.row.name))
+    pairs = list(combinations(judged, 2))
+    group_index, groups = index_groups(field.group)
+    of_ensembles = [pair for pair in pairs if any(each.row.kind == "ensemble" for each in pair)]
+    of_contestants = [pair for pair in pairs if not any(each.row.kind == "ensemble" for each in pair)]
+    return Comparison(
+        split=split,
+        by=by,
+        classes=field.classes,
+        films=len(field.image_id),
+        groups=groups,
+        class_films={name: int((field.label_index == c).sum()) for c, name in enumerate(field.classes)},
+        rows=tuple(each.row for each in judged),
+        differences=_differences(of_contestants, field, group_index, names, level),
+        ensemble_differences=_differences(of_ensembles, field, group_index, names, level),
+        notes=field.notes,
+        repeats=repeats,
+        seed=seed,
+        level=level,
+    )
+
+
+def refuse_too_few(contestants: Sequence[Contestant], with_ensembles: bool) -> None:
+    """Raise BadPredictions where there is nothing to compare."""
+    if len(contestants) > 1 or (with_ensembles and contestants and len(contestants[0].sheets) > 1):
+        return
+    only = contestants[0] if contestants else None
+    what = f"{only.name} alone" if only else "nothing"
+    why = (
+        f" (trainings that differ in seed alone are one method: {len(only.sheets)} here)"
+        if only and len(only.sheets) > 1
+        else ""
+    )
+    raise BadPredictions(f"cannot compare {what}{why}: name two or more runs, folders of runs or tables of scores")
+
+
+# Rows -----------------------------------------------------------------------------------------------------------------
+
+
+def _ensembles(entries: Sequence[_Entry]) -> list[_Entry]:
+    """The mean of the probabilities of each method's trainings, and the mean of all contestants, each of which counts alike."""
+    means = [entry.probability.mean(axis=0) for entry in entries]
+    found = [
+        _Entry(f"{entry.name}, {len(entry.probability)} together", "ensemble", mean[None])
+        for entry, mean in zip(entries, means, strict=True)
+        if len(entry.probability) > 1
+    ]
+    if len(entries) > 1:
+        found.append(_Entry(f"all {len(entries)} together", "ensemble", np.mean(means, axis=0)[None]))
+    return found
+
+
+def _judge(entry: _Entry, field: Field, names: Sequence[str], repeats: int, seed: int, level: float) -> _Judged:
+    tables = [RankedTable(probability, field.label_index, field.classes) for probability in entry.probability]
+    columns = [tables[0].names.index(name) for name in names]
+
+    def mean_of_trainings(weight: Integers) -> Floats:
+        return np.asarray(np.mean([table.measures(weight)[:, columns] for table in tables], axis=0), np.float64)
+
+    values = np.concatenate([table.measures(each_once(table.films))[:, columns] for table in tables])
+    replicates = resample(mean_of_trainings, field.group, repeats=repeats, seed=seed)
+    areas = [macro_auroc_influence(probability, field.label_index) for probability in entry.probability]
+    several = values.shape[0] > 1
+    spread = {
+        name: Spread(tuple(column.tolist()), float(column.std(ddof=1)))
+        for name, column in zip(names, values.T, strict=True)
+        if several
+    }
+    row = Row(entry.name, entry.kind, len(tables), _intervals(names, values.mean(axis=0), replicates, level), spread)
+    return _Judged(
+        row,
+        values,
+        replicates,
+        (entry.probability.argmax(axis=2) == field.label_index).astype(np.int64),
+        np.mean([macro for _, macro, _, _ in areas], axis=0),
+        np.mean([influence for _, _, _, influence in areas], axis=0),
+    )
+
+
+def _intervals(names: Sequence[str], value: Floats, replicates: Floats, level: float) -> dict[str, Interval]:
+    low, high, undefined_share = percentile_interval(replicates, level)
+    ends = np.stack([value, low, high, undefined_share], axis=1).tolist()
+    return {name: Interval(*row) for name, row in zip(names, ends, strict=True)}
+
+
+def _rank(row: Row, by: str) -> float:
+    """What sorts the leaderboard, the smallest first; what is unknown comes last."""
+    value = row.measures[by].value
+    return math.inf if math.isnan(value) else value if by in LOWER_IS_BETTER else -value
+
+
+# Pairs ----------------------------------------------------------------------------------------------------------------
+
+
+def _differences(
+    pairs: Sequence[tuple[_Judged, _Judged]], field: Field, group_index: Integers, names: Sequence[str], level: float
+) -> tuple[Difference, ...]:
+    """Every pair of one family, its p-values corrected for all of it."""
+    tested = [dict(_tests(*pair, field, group_index, names)) for pair in pairs]
+    corrected = iter(holm([p for verdicts in tested for _, _, _, p in verdicts.values()]))
+    differences = []
+    for (first, second), verdicts in zip(pairs, tested, strict=True):
+        found = {}
+        for measure, (test, p_films, p_trainings, p) in verdicts.items():
+            p_corrected = next(corrected)
+            found[measure] = Verdict(test, p_films, p_trainings, p, p_corrected, p_corrected <= ERROR)
+        value = first.values.mean(axis=0) - second.values.mean(axis=0)
+        intervals = _intervals(names, value, first.replicates - second.replicates, level)
+        is_of_methods = min(len(first.values), len(second.values)) > 1
+        class_p = dict(_class_tests(first, second, field, group_index, intervals))
+        differences.append(Difference(first.row.name, second.row.name, is_of_methods, intervals, found, class_p))
+    return tuple(differences)
+
+
+def _tests(
+    first: _Judged, second: _Judged, field: Field, group_index: Integers, names: Sequence[str]
+) -> Iterator[tuple[str, tuple[str, float, float | None, float]]]:
+    """For each measure that is tested: the name of the test, its p over films, over trainings, and the larger."""
+    is_by_film = len(np.unique(group_index)) == len(group_index)
+    times = math.lcm(len(first.hits), len(second.hits))
+    flips = sign_flip_test(
+        first.hits.sum(axis=0) * (times // len(first.hits)) - second.hits.sum(axis=0) * (times // len(second.hits)),
+        group_index,
+    )
+    exact = "exact McNemar test" if is_by_film and times == 1 else "exact sign-flip test over groups"
+    area = names.index("macro_auroc")
+    difference = float(first.values[:, area].mean() - second.values[:, area].mean())
+    influence = first.macro_influence - second.macro_influence
+    p_area = area_difference_p(difference, influence, field.label_index, group_index)
+    for measure, test, p_films in (
+        ("accuracy", exact if flips.is_exact else "sign-flip test over groups, sums taken for normal", flips.p),
+        ("macro_auroc", "DeLong's test" if is_by_film else "DeLong's test over groups (Obuchowski)", p_area),
+    ):
+        column = names.index(measure)
+        ours, theirs = first.values[:, column], second.values[:, column]
+        if np.isnan(ours).any():
+            continue
+        p_trainings = welch_p(ours.tolist(), theirs.tolist()) if min(len(ours), len(theirs)) > 1 else None
+        yield measure, (test, p_films, p_trainings, max(p_films, p_trainings or 0.0))
+
+
+def _class_tests(
+    first: _Judged, second: _Judged, field: Field, group_index: Integers, difference: dict[str, Interval]
+) -> Iterator[tuple[str, float]]:
+    for c, name in enumerate(field.classes):
+        is_positive = (field.label_index == c).astype(np.int64)
+        influence = first.influence[c] - second.influence[c]
+        if not math.isnan(difference[f"auroc/{name}"].value):
+            yield name, area_difference_p(difference[f"auroc/{name}"].value, influence, is_positive, group_index)
