@@ -31,6 +31,7 @@ import numpy as np
 from plainfilm.core.ranking import Booleans, Floats, Integers, share_of
 
 _NORMAL = NormalDist()
+_ROUNDING = 1e-9
 _STEPS = 40  # halvings when a calibration error is looked for
 
 
@@ -84,8 +85,15 @@ def share_ends(
     value: 0..1, NaN where undefined, as are then the ends. error: standard error.
     groups: effective number of groups behind it. films: how many films are behind it; infinity for any number.
     """
-    number = share_of(value * (1 - value), error**2) * _by_student(groups, level)
+    number = _as_many_films(value, error**2) * _by_student(groups, level)
     return wilson(value, np.where(np.isnan(number), groups, np.minimum(number, films)), level)
+
+
+def _as_many_films(value: Floats, variance: Floats) -> Floats:
+    """How many independent films would give a share this variance; NaN where it is 0, but for rounding."""
+    of_one = value * (1 - value)
+    is_known = (of_one > _ROUNDING) & (variance > _ROUNDING**2)
+    return share_of(of_one, np.where(is_known, variance, 0))
 
 
 def wilson(value: Floats, films: Floats, level: float) -> tuple[Floats, Floats]:
@@ -118,13 +126,14 @@ def area_ends(
     positives, negatives = (
         one / (1 + alike * (one / known - 1)) for one, known in zip(films, groups, strict=True)
     )  # as many independent films
-    variance = np.maximum(error**2, binormal_variance(area, positives, negatives))
-    growth = np.where(error > 0, share_of(variance, error**2), 1)
     fewest = np.minimum(*groups)
-    number = share_of(area * (1 - area), variance) * _by_student(fewest, level)
+    estimated = error**2 / _by_student(fewest, level)
+    variance = np.maximum(estimated, binormal_variance(area, positives, negatives))
+    growth = np.where(error > _ROUNDING, share_of(variance, estimated), 1)
+    number = _as_many_films(area, variance)
     of_area = wilson(area, np.where(np.isnan(number), fewest, number), level)
-    number = share_of(precision * (1 - precision), precision_error**2)
-    number = np.maximum(number / growth, np.minimum(number, positives)) * _by_student(groups[0], level)
+    number = _as_many_films(precision, precision_error**2) * _by_student(groups[0], level)
+    number = np.maximum(number / growth, np.minimum(number, positives))
     return of_area, wilson(precision, np.where(np.isnan(number), groups[0], number), level)
 
 
@@ -163,10 +172,13 @@ def loss_ends(value: float, error: float, student: Floats, level: float) -> tupl
 
     NaN where too many replicates have no standard error: they drew the same group again and again, since there are few.
     """
+    if error < _ROUNDING:  # all groups have the same mean: nothing is seen of how they differ
+        return math.nan, math.nan
     ranked = np.sort(student)
     places = (round((len(ranked) - 1) * share) for share in ((1 + level) / 2, (1 - level) / 2))
-    low, high = (value - ranked[place] * error for place in places)
-    return (max(0.0, low), high) if math.isfinite(low) and math.isfinite(high) else (math.nan, math.nan)
+    low, high = (value - float(ranked[place]) * error for place in places)
+    is_known = math.isfinite(low) and math.isfinite(high)
+    return (max(0.0, min(low, value)), max(high, value)) if is_known else (math.nan, math.nan)
 
 
 def calibration_ends(gap: Floats, replicate: Floats, groups: int, kish: float, level: float) -> tuple[float, float]:

@@ -91,7 +91,7 @@ class TableEstimate:
         for names, found in (
             *self._of_shares(value, error, level),
             *self._of_areas(value, error, level),
-            *self._of_losses(replicate, level),
+            *self._of_losses(value, replicate, level),
             *self._of_calibration(value, replicate, level),
         ):
             ends[:, self._at(names)] = np.array(found).reshape(2, -1)
@@ -132,10 +132,10 @@ class TableEstimate:
         )
         yield from zip((areas, precisions), found, strict=True)
 
-    def _of_losses(self, replicate: Floats, level: float) -> Iterator[_Found]:
+    def _of_losses(self, value: Floats, replicate: Floats, level: float) -> Iterator[_Found]:
         for kind, name in enumerate(_LOSSES):
             student = replicate[:, kind - len(_LOSSES)]
-            yield [name], loss_ends(float(self._loss[kind]), float(self._loss_error[kind]), student, level)
+            yield [name], loss_ends(float(value[self._place[name]]), float(self._loss_error[kind]), student, level)
 
     def _of_calibration(self, value: Floats, replicate: Floats, level: float) -> Iterator[_Found]:
         """The classes' gaps are one long row of gaps, since the mean of their errors is sought."""
