@@ -37,6 +37,7 @@ from plainfilm.output import (
     print_evaluation,
     print_inspection,
     print_manifest,
+    print_outside,
     print_spread,
     printable,
     scores_text,
@@ -237,6 +238,9 @@ def prepare_command(
     twins: Annotated[
         bool, typer.Option(help="Find near twins: copies of a picture, resized, cropped, mirrored ...")
     ] = True,
+    split: Annotated[
+        bool, typer.Option(help="Draw a split; --no-split for films that a run is only to be judged on.")
+    ] = True,
 ) -> None:
     """Make a manifest: find the films, read each once, group patients and copies of a picture, split without leaks."""
     from plainfilm.prepare.ingest import PrepareOptions, prepare
@@ -252,6 +256,7 @@ def prepare_command(
         patient_key=_secret(patient_key_file),
         parquet=parquet,
         twins=twins,
+        split=split,
     )
     manifest = prepare(source, directory, options, progress_on())
     print_manifest(manifest)
@@ -341,6 +346,12 @@ def train_command(
         str | None, typer.Option(help="Split columns to train on in turn, joined by commas, or all.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds to train with in turn, from --seed on.")] = 1,
+    left_out: Annotated[
+        bool,
+        typer.Option(
+            "--leave-one-source-out", help="Train once without each known source and judge on that one; reads test."
+        ),
+    ] = False,
     allow_leaks: Annotated[bool, typer.Option("--allow-leaks", help="Train although the split leaks.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write TensorBoard files into the run.")] = False,
     *,
@@ -353,6 +364,13 @@ def train_command(
     opened = Manifest.open(manifest)
     if opened.is_changed:
         print(f"note: {opened.path} was changed since it was written", file=sys.stderr)
+    if left_out:
+        if splits or seeds > 1 or allow_leaks or "split" in settings:
+            raise BadConfig(
+                "--leave-one-source-out draws its own splits: leave out --splits, --split, --seeds and --allow-leaks"
+            )
+        _train_left_out(opened, directory, config, resume=resume, tensorboard=tensorboard)
+        return
     columns: list[str] = []
     if splits:
         columns = [name for name in opened.split_columns if len(opened.split_columns) == 1 or name != "split"]
@@ -378,8 +396,21 @@ def train_command(
         print(f"The test split was not read. When the choice is made: plainfilm evaluate {directory}")
 
 
+def _train_left_out(
+    manifest: Manifest, directory: Path, config: TrainConfig, *, resume: bool, tensorboard: bool
+) -> None:
+    from plainfilm.judge.left_out import left_out_text
+    from plainfilm.outside_jobs import train_left_out
+
+    result = train_left_out(manifest, directory, config, resume=resume, tensorboard=tensorboard, progress=progress_on())
+    print(left_out_text(result.found))
+    print(f"page: {result.page}    numbers: {result.page.with_suffix('.json')}")
+
+
 @app.command(
-    name="evaluate", short_help="Judge a run: scores, report.", epilog="Example: plainfilm evaluate runs/first"
+    name="evaluate",
+    short_help="Judge a run: scores, report; or what it is worth elsewhere.",
+    epilog='Examples: plainfilm evaluate runs/first    plainfilm evaluate runs/first --on elsewhere --map "Covid-19=COVID"',
 )
 def evaluate_command(
     runs: Annotated[list[Path], typer.Argument(help="Runs, or folders of runs.")],
@@ -398,10 +429,34 @@ def evaluate_command(
         ),
     ] = None,
     error: Annotated[float, typer.Option(help="Share of films whose prediction set may miss their class.")] = 0.05,
+    on: Annotated[
+        Path | None, typer.Option(help="Judge on all films of this other manifest, whatever their split, instead.")
+    ] = None,
+    named: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="THEIRS=OURS", help="With --on: a label there is this class; may be repeated."),
+    ] = None,
+    directory: Annotated[
+        Path | None, typer.Option("-o", "--output", help="With --on: folder for the results [RUN/on/NAME].")
+    ] = None,
 ) -> None:
-    """Judge a run on train, validation and test: predictions.csv, metrics.json, report.html. The reading of test is counted."""
+    """Judge a run on train, validation and test: predictions.csv, metrics.json, report.html. The reading of test is counted.
+
+    With --on, judge it on films from elsewhere: what it loses there, by source, view, sex and age. The test split is not read.
+    """
     from plainfilm.jobs import evaluate_run
 
+    if on is not None:
+        if sensitivity or specificity or error != Wishes().error:
+            raise BadConfig(
+                "--on takes the run's own thresholds and sets: choose them by plainfilm evaluate without --on"
+            )
+        _evaluate_outside(
+            _runs(runs), on, _pairs(named, "--map"), directory, manifest, _shares(prevalence, "--prevalence")
+        )
+        return
+    if named or directory:
+        raise BadConfig(f"{'--map' if named else '-o'} goes with --on MANIFEST")
     wishes = Wishes(
         _shares(sensitivity, "--sensitivity") or Wishes().sensitivity,
         _shares(specificity, "--specificity") or Wishes().specificity,
@@ -415,6 +470,32 @@ def evaluate_command(
         print(f"The test split was read {_times(evaluation.run.test_readings)} for this run.")
     if len(evaluations) > 1:
         print_spread(evaluations)
+
+
+def _evaluate_outside(
+    runs: list[Run],
+    on: Path,
+    stated: dict[str, str],
+    directory: Path | None,
+    manifest: Path | None,
+    prevalence: dict[str, float],
+) -> None:
+    from plainfilm.outside_jobs import evaluate_outside
+
+    if directory is not None and len(runs) > 1:
+        raise BadConfig("-o names one folder, and these are several runs: leave it out, each run keeps its own results")
+    films, trained_on = Manifest.open(on), Manifest.open(manifest) if manifest else None
+    for run in runs:
+        evaluation = evaluate_outside(
+            run,
+            films,
+            stated=stated,
+            directory=directory,
+            trained_on=trained_on,
+            prevalence=prevalence,
+            progress=progress_on(),
+        )
+        print_outside(evaluation)
 
 
 @app.command(

@@ -105,6 +105,16 @@ def print_evaluation(evaluation: Any) -> None:
     print(f"report: {evaluation.report}")
 
 
+def print_outside(evaluation: Any) -> None:
+    """What a run is worth on films from elsewhere, and where the page is."""
+    from plainfilm.judge.outside_text import outside_text
+
+    print(outside_text(evaluation.metrics))
+    times = evaluation.metrics["readings"]
+    print(f"These films were read {'once' if times == 1 else f'{times} times'} for this run.")
+    print(f"report: {evaluation.report}")
+
+
 def print_spread(evaluations: list[Any]) -> None:
     """Mean, standard deviation and range of the scores of several runs, each on its own split."""
     for split in ("val", "test"):

@@ -2,7 +2,7 @@
 
 One row a film. Unknown is empty, never a guess. A film that cannot be read keeps its row, with status `error` and the reason.
 `group` closes over the same patient and the same picture; a group never spans two splits. Further split columns
-(`split_r1`, `split_f0`, `split_r1_f2`: repeat and fold) may stand beside `split`.
+(`split_r1`, `split_f0`, `split_r1_f2`: repeat and fold; `split_without_rsna`: a source left out) may stand beside `split`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ COLUMNS = (
 NUMBER_COLUMNS: dict[str, Any] = {"age": "Float64", "width": "Int64", "height": "Int64"}
 SPLITS = ("train", "val", "test")
 STATUSES = ("ok", "error")
-SPLIT_COLUMN = re.compile(r"split(_r\d+)?(_f\d+)?")
+LEFT_OUT = "split_without_"  # begins the name of a split whose test films are those of one source
+SPLIT_COLUMN = re.compile(rf"split(_r\d+)?(_f\d+)?|{LEFT_OUT}\w+")
 _NAMES_SHOWN = 4
 
 
@@ -324,7 +325,7 @@ def _leaks(ok: pd.DataFrame, column: str) -> list[Problem]:
 
 def _useless(ok: pd.DataFrame, classes: tuple[str, ...], column: str) -> list[Problem]:
     found = []
-    for name in SPLITS:
+    for name in SPLITS[:2] if column.startswith(LEFT_OUT) else SPLITS:  # a source need not supply every class
         labels = set(ok.loc[ok[column] == name, "label"])
         absent = [label for label in classes if label not in labels]
         if absent:

@@ -21,7 +21,7 @@ from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.thumbnail import unframed
 from plainfilm.prepare.changes import FRAMED, SAVED, changes_between
 from plainfilm.prepare.registration import Alignment, Structure, align, structure
-from plainfilm.prepare.twin_index import candidates, embed
+from plainfilm.prepare.twin_index import candidates, candidates_across, embed
 
 IDENTICAL = "identical pixels"  # the kind of a pair that differs in nothing
 # Two exposures of one chest in one posture reach a similarity of 0.995, where hard crops of a rescanned film have 0.991. What tells
@@ -66,6 +66,22 @@ def find_twins(thumbnails: NDArray[np.uint8], sha256: Sequence[str], progress: P
         found = _confirmed(thumbnails, [(int(rows[one]), int(rows[two])) for one, two, _ in pairs], out)
         twins += found
     return sorted(twins)
+
+
+def find_twins_across(
+    thumbnails: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64], progress: Progress | None = None
+) -> list[Twin]:
+    """All near twins of which the one film is among the rows `first` and the other among the rows `second`.
+
+    thumbnails: (N, 128, 128) uint8, as for `find_twins`. first, second: rows of it without a row in common,
+    readable films only. In each pair, `first` is a row of `first`; a kind says what was done to one of the two.
+    """
+    out: Progress = progress or Silence()
+    if not len(first) or not len(second):
+        return []
+    embedding = embed(thumbnails, np.concatenate([first, second]), out)
+    pairs = candidates_across(embedding[: len(first)], embedding[len(first) :])
+    return _confirmed(thumbnails, [(int(first[one]), int(second[other])) for one, other, _ in pairs], out)
 
 
 def _confirmed(thumbnails: NDArray[np.uint8], pairs: list[tuple[int, int]], progress: Progress) -> list[Twin]:

@@ -35,6 +35,7 @@ class PrepareOptions:
     patient_key: secret for the hash of DICOM PatientIDs; drawn anew and thrown away where None.
     parquet: write manifest.parquet instead of manifest.csv.
     twins: look for near twins, so that a group holds every copy of a picture.
+    split: draw a split; without one the films serve to judge a run on, and may be of one class alone.
     """
 
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class PrepareOptions:
     patient_key: bytes | None = None
     parquet: bool = False
     twins: bool = True
+    split: bool = True
 
 
 def prepare(
@@ -156,8 +158,11 @@ def _classes(films: pd.DataFrame, options: PrepareOptions, source: Path) -> tupl
             f'only: make them one by --rename "{alike[0][1]}={alike[0][0]}"',
             source,
         )
-    if len(labels) == 1:
-        raise BadSource(f'has one class only ("{labels[0]}"): a classifier needs two', source)
+    if len(labels) == 1 and options.split:
+        raise BadSource(
+            f'has one class only ("{labels[0]}"): a classifier needs two. To judge a run on these films: --no-split',
+            source,
+        )
     return options.classes or tuple(sorted(labels))
 
 
@@ -217,6 +222,10 @@ def _split(
     empty = pd.Series("", index=films.index, dtype=object)
     if not classes:
         return {"split": empty}, "no film has a label: nothing was split"
+    if not options.split:
+        return {
+            "split": empty
+        }, "no split was drawn (--no-split): these films serve to judge a run on, by evaluate --on"
     if len(usable) == 0:
         first = f"{films['path'].iloc[0]} {films['error'].iloc[0]}" if len(films) else "there is none"
         raise BadSource(f"has no readable film with a label; the first: {first}", listing.root)

@@ -48,15 +48,10 @@ def candidates(embedding: NDArray[np.float32]) -> list[tuple[int, int, float]]:
 
     embedding: (N, D) float32 of length 1.
     """
-    count, width = embedding.shape
+    count = len(embedding)
     if count < 2:
         return []
-    index: faiss.Index = faiss.IndexFlatIP(width)
-    if count > _EXACT_BELOW:
-        index = faiss.IndexHNSWFlat(width, _LINKS, faiss.METRIC_INNER_PRODUCT)
-        index.hnsw.efConstruction, index.hnsw.efSearch = 80, 64
-    index.add(embedding)
-    cosine, neighbour = index.search(embedding, min(_NEIGHBOURS + 1, count))
+    cosine, neighbour = _index(embedding).search(embedding, min(_NEIGHBOURS + 1, count))
     first = np.repeat(np.arange(count), neighbour.shape[1])
     second, alike = neighbour.ravel(), cosine.ravel()
     is_other = (second >= 0) & (second != first)
@@ -65,3 +60,26 @@ def candidates(embedding: NDArray[np.float32]) -> list[tuple[int, int, float]]:
     pairs = np.sort(np.stack([first[kept], second[kept]], 1), axis=1)
     pairs, places = np.unique(pairs, axis=0, return_index=True)
     return [(int(one), int(two), float(value)) for (one, two), value in zip(pairs, alike[kept][places], strict=True)]
+
+
+def candidates_across(embedding: NDArray[np.float32], others: NDArray[np.float32]) -> list[tuple[int, int, float]]:
+    """Pairs of a row of `embedding` and a row of `others` that may be twins, with their cosine; sorted. Both (., D) of length 1."""
+    if not len(embedding) or not len(others):
+        return []
+    cosine, neighbour = _index(others).search(embedding, min(_NEIGHBOURS, len(others)))
+    rank = np.minimum(np.arange(neighbour.shape[1]), len(_LEAST_COSINE) - 1)
+    is_near = (neighbour >= 0) & (cosine >= np.array(_LEAST_COSINE)[rank])
+    return sorted(
+        (int(row), int(neighbour[row, place]), float(cosine[row, place])) for row, place in np.argwhere(is_near)
+    )
+
+
+def _index(embedding: NDArray[np.float32]) -> faiss.Index:
+    """Finds the nearest of these rows: exactly where there are few, along a graph where there are many."""
+    count, width = embedding.shape
+    index: faiss.Index = faiss.IndexFlatIP(width)
+    if count > _EXACT_BELOW:
+        index = faiss.IndexHNSWFlat(width, _LINKS, faiss.METRIC_INNER_PRODUCT)
+        index.hnsw.efConstruction, index.hnsw.efSearch = 80, 64
+    index.add(embedding)
+    return index

@@ -1,0 +1,306 @@
+"""What a run is worth on films of another manifest: from a table of scores to everything that on/NAME/metrics.json holds.
+
+    {
+      "format_version": 1, "model", "classes", "bootstrap": as in metrics.json of a run,
+      "vocabulary": {"matched": {THEIRS: OURS}, "missing": [OURS], "foreign": [THEIRS], "near": {THEIRS: OURS}, "stated": [THEIRS]},
+      "counts": {"films", "unreadable", "left_out", "judged", "foreign", "unlabelled"},
+      "scores": as a split of a run's metrics.json, of the judged films; null where no film can be judged,
+      "called": [{"label": THEIRS or "", "ours": OURS or null, "films", "groups", "predicted": {OURS: films},
+                  "turned_away": interval, "single_set": interval or null}],   what the run calls the films of each label there
+      "pairwise_auroc": [{"source": a source or null for all films, "classes": [A, B], "films": [a, b], "auroc": interval}],
+      "subgroups": {COLUMN: as `judge.subgroups.by_subgroup` says}, "differences": as `judge.subgroups.differences` says,
+      "gap": {"own": the split held against, "parts": [{"sources": "unseen" | "unknown" | "seen" | "all", "names": [...], "films",
+              "groups", "classes": [OURS], "own_films", "own_groups", "alike": {SOURCE: seen source of a like name},
+              MEASURE: {"own", "there", "loss": interval}}]},
+      "negatives": [{"label": OURS, "films", "groups", "called": interval,
+                     "above": [{"aim", "wanted", "threshold", "share": interval}]}],
+      "left_out": [{"image_id", "label", "why", "of": training film}], "notes": [...],
+    }
+
+Films that the run has seen in training or validation never count. A label of theirs that is none of ours never enters a score.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from plainfilm.core.bootstrap import Interval, bootstrap, index_groups, interval_json
+from plainfilm.core.calibration import Calibration
+from plainfilm.core.predictions import Predictions
+from plainfilm.core.ranking import Booleans, Floats
+from plainfilm.judge.evaluate import evaluate_predictions
+from plainfilm.judge.subgroups import JudgedFilms, differences, subgroups
+from plainfilm.judge.trust import Resampling, shares
+from plainfilm.judge.vocabulary import Vocabulary, named_alike
+
+FORMAT_VERSION = 1
+GAP_MEASURES = ("accuracy", "balanced_accuracy", "macro_auroc")
+_ALL_AS_ONE = "test"  # evaluate_predictions judges splits; outside there is one
+
+
+@dataclass(frozen=True)
+class Own:
+    """What the outside films are held against.
+
+    predictions: the run's scores on films of its own manifest. split: which they are, "test" or "val".
+    """
+
+    predictions: Predictions
+    split: str
+
+
+@dataclass(frozen=True)
+class Acquaintance:
+    """What the run has seen before.
+
+    sources: those of its training films; None where its manifest is gone. left_out: one row a film that it may know, with
+    image_id, why and of. notes: what could not be looked for.
+    """
+
+    sources: frozenset[str] | None
+    left_out: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+def relabelled(predictions: Predictions, vocabulary: Vocabulary) -> Predictions:
+    """The same scores with our classes as `label`, "" where we have none, and their word as `label_there`."""
+    theirs = predictions.table["label"]
+    ours = theirs.map(lambda label: vocabulary.ours.get(label, ""))
+    table = predictions.table.assign(label=ours, split="", label_there=theirs)
+    return Predictions(table, predictions.classes, predictions.embedding)
+
+
+def judge_outside(
+    predictions: Predictions,
+    films: pd.DataFrame,
+    vocabulary: Vocabulary,
+    calibration: Calibration,
+    own: Own | None,
+    known: Acquaintance,
+    prevalence: Mapping[str, float] | None = None,
+    resampling: Resampling | None = None,
+) -> dict[str, Any]:
+    """Everything that the top of this file lists.
+
+    predictions: as `relabelled` gives them, with the reasons for which films are turned away. films: their manifest's table.
+    prevalence: class -> how common it is where the run is to be used, 0..1.
+    """
+    drawing = resampling or Resampling()
+    rows = predictions.where(~predictions.table["image_id"].isin(known.left_out["image_id"]))
+    readable = rows.where(rows.table["status"] == "ok")
+    judged = readable.judged
+    table = predictions.table
+    is_left_out = table["image_id"].isin(known.left_out["image_id"])
+    label_of = dict(zip(table["image_id"], table["label_there"], strict=True))
+    has_films = len(judged.table) > 0
+    found = subgroups(judged, films, calibration, drawing) if has_films else {}
+    return {
+        "format_version": FORMAT_VERSION,
+        "model": str(table["model"].iloc[0]),
+        "classes": list(predictions.classes),
+        "bootstrap": {**asdict(drawing), "unit": "group"},
+        "vocabulary": vocabulary.to_dict(),
+        "counts": {
+            "films": len(table),
+            "unreadable": int((table["status"] != "ok").sum()),
+            "left_out": int(is_left_out.sum()),
+            "judged": len(judged.table),
+            "foreign": int(((readable.table["label"] == "") & (readable.table["label_there"] != "")).sum()),
+            "unlabelled": int((readable.table["label_there"] == "").sum()),
+        },
+        "scores": _scores(judged, calibration, prevalence, drawing) if has_films else None,
+        "called": [
+            _called(readable, label, vocabulary, calibration, drawing) for label in _labels(readable, vocabulary)
+        ],
+        "pairwise_auroc": list(_pairwise(judged, calibration, drawing)) if has_films else [],
+        "subgroups": found,
+        "differences": differences(found),
+        "gap": {
+            "own": own.split if own else None,
+            "parts": list(_gap(judged, calibration, own, known.sources, drawing)) if has_films else [],
+        },
+        "negatives": (
+            [_negatives(readable, name, calibration, drawing) for name in vocabulary.missing]
+            if (readable.table["label_there"] != "").any()
+            else []
+        ),
+        "left_out": [{**row, "label": label_of.get(row["image_id"], "")} for row in known.left_out.to_dict("records")],
+        "notes": list(known.notes),
+    }
+
+
+def _scores(
+    judged: Predictions, calibration: Calibration, prevalence: Mapping[str, float] | None, drawing: Resampling
+) -> dict[str, Any]:
+    table = judged.table.assign(split=_ALL_AS_ONE)
+    metrics = evaluate_predictions(
+        Predictions(table, judged.classes, judged.embedding), calibration, prevalence=prevalence, **asdict(drawing)
+    )
+    scores: dict[str, Any] = metrics["splits"][_ALL_AS_ONE]
+    return scores
+
+
+# What the run calls them ----------------------------------------------------------------------------------------------
+
+
+def _labels(rows: Predictions, vocabulary: Vocabulary) -> list[str]:
+    """The labels there: those that are ours in our order, then the others, the most frequent first, none at the end."""
+    films = rows.table["label_there"].value_counts()
+    ours = [label for name in rows.classes for label, our in vocabulary.ours.items() if our == name and label in films]
+    others = sorted(
+        (label for label in films.index if label not in ours), key=lambda label: (label == "", -films[label])
+    )
+    return [*ours, *others]
+
+
+def _called(
+    rows: Predictions, label: str, vocabulary: Vocabulary, calibration: Calibration, drawing: Resampling
+) -> dict[str, Any]:
+    inside = rows.where(rows.table["label_there"] == label)
+    predicted = calibration.probability(inside.logit).argmax(axis=1)
+    is_away = inside.turned_away != ""
+    is_single = calibration.prediction_set(inside.logit).sum(axis=1) == 1
+    away, single = _shares(np.stack([is_away, is_single], axis=1), inside.group, drawing)
+    return {
+        "label": label,
+        "ours": vocabulary.ours.get(label),
+        "films": len(predicted),
+        "groups": index_groups(inside.group)[1],
+        "predicted": {name: int((predicted == index).sum()) for index, name in enumerate(rows.classes)},
+        "turned_away": interval_json(away),
+        "single_set": None if calibration.conformal is None else interval_json(single),
+    }
+
+
+def _negatives(rows: Predictions, label: str, calibration: Calibration, drawing: Resampling) -> dict[str, Any]:
+    """How often films that are labelled otherwise, all of them, are taken for a class that has no film here."""
+    labelled = rows.where(rows.table["label_there"] != "")
+    probability = calibration.probability(labelled.logit)
+    place = rows.classes.index(label)
+    points = [point for point in calibration.operating_points if point.label == label]
+    is_called = [probability.argmax(axis=1) == place, *(probability[:, place] >= point.threshold for point in points)]
+    called, *above = _shares(np.stack(is_called, axis=1), labelled.group, drawing)
+    return {
+        "label": label,
+        "films": len(labelled.table),
+        "groups": index_groups(labelled.group)[1],
+        "called": interval_json(called),
+        "above": [
+            {"aim": point.aim, "wanted": point.wanted, "threshold": point.threshold, "share": interval_json(share)}
+            for point, share in zip(points, above, strict=True)
+        ],
+    }
+
+
+def _shares(is_so: Booleans, group: NDArray[np.object_], drawing: Resampling) -> list[Interval]:
+    """(N, K) facts of films -> the share of films for which each holds."""
+    return shares(is_so, np.ones_like(is_so), group, drawing)
+
+
+# One class against another --------------------------------------------------------------------------------------------
+
+
+def _pairwise(judged: Predictions, calibration: Calibration, drawing: Resampling) -> Iterator[dict[str, Any]]:
+    """How well each two classes are told apart by p_a / (p_a + p_b), over all films and within each source that supplies both."""
+    scaled = judged.logit * np.array(calibration.scaling.weight) + np.array(calibration.scaling.bias)
+    label, source, group = judged.label_index, judged.table["source"].to_numpy(object), judged.group
+    films = judged.table["source"].value_counts()
+    sources = [None, *sorted((name for name in films.index if name), key=lambda name: (-films[name], name))]
+    for name in sources:
+        is_here = np.ones(len(label), np.bool_) if name is None else source == name
+        for a, b in combinations([c for c in range(len(judged.classes)) if (label[is_here] == c).any()], 2):
+            chosen = is_here & np.isin(label, (a, b))
+            odds, is_a = scaled[chosen, a] - scaled[chosen, b], label[chosen] == a  # rises with p_a / (p_a + p_b)
+            yield {
+                "source": name,
+                "classes": [judged.classes[a], judged.classes[b]],
+                "films": [int(is_a.sum()), int((~is_a).sum())],
+                "auroc": interval_json(_auroc(odds, is_a, group[chosen], drawing)),
+            }
+
+
+def _auroc(odds: Floats, is_first: Booleans, group: NDArray[np.object_], drawing: Resampling) -> Interval:
+    """How often a film of the first class has higher odds for it than one of the second. Only their order counts."""
+    first = 1 / (1 + np.exp(-odds / max(1e-12, float(np.abs(odds).max()))))  # not so high that odds become equal
+    table = np.stack([first, 1 - first], axis=1)
+    label = (~is_first).astype(np.int64)
+    return bootstrap(table, label, group, ("first", "second"), **asdict(drawing)).measures["auroc/first"]
+
+
+# Seen and unseen sources ----------------------------------------------------------------------------------------------
+
+
+def _gap(
+    judged: Predictions, calibration: Calibration, own: Own | None, seen: frozenset[str] | None, drawing: Resampling
+) -> Iterator[dict[str, Any]]:
+    """Each kind of source against the run's own films of the same classes."""
+    source = judged.table["source"].to_numpy(object)
+    is_known = source != ""
+    is_seen = np.isin(source, list(seen or ())) & is_known
+    kinds = {"unseen": is_known & ~is_seen, "unknown": ~is_known, "seen": is_seen}
+    if seen is None:
+        kinds = {}
+    kinds = {name: chosen for name, chosen in kinds.items() if chosen.any()}
+    if len(kinds) != 1:
+        kinds["all"] = np.ones(len(source), np.bool_)
+    for name, chosen in kinds.items():
+        part = judged.where(chosen)
+        names = [str(place) for place in part.table["source"].value_counts().index if place]
+        yield {
+            "sources": name,
+            "names": names,
+            "alike": named_alike(names, sorted(seen or ())) if name == "unseen" else {},
+            **loss_of(part, calibration, own, drawing),
+        }
+
+
+def loss_of(part: Predictions, calibration: Calibration, own: Own | None, drawing: Resampling) -> dict[str, Any]:
+    """What films lose against the run's own of the same classes: one of the gap's parts, without its sources.
+
+    part: judged films. Without own films of these classes, the measures are absent.
+    """
+    there = JudgedFilms.of(part, calibration)
+    classes = [name for index, name in enumerate(part.classes) if (there.label_index == index).any()]
+    facts = {"films": len(there.group), "groups": index_groups(there.group)[1], "classes": classes}
+    if own is None:
+        return facts
+    counterpart = own.predictions.where(own.predictions.table["label"].isin(classes))
+    if not len(counterpart.judged.table):
+        return facts
+    here = JudgedFilms.of(counterpart, calibration)
+    own_measures, measures = (
+        bootstrap(films.probability, films.label_index, films.group, part.classes, **asdict(drawing)).measures
+        for films in (here, there)
+    )
+    return {
+        **facts,
+        "own_films": len(here.group),
+        "own_groups": index_groups(here.group)[1],
+        **{
+            name: {
+                "own": interval_json(own_measures[name]),
+                "there": interval_json(measures[name]),
+                "loss": interval_json(less(own_measures[name], measures[name])),
+            }
+            for name in GAP_MEASURES
+        },
+    }
+
+
+def less(one: Interval, other: Interval) -> Interval:
+    """The difference of two measures of independent films, its ends put together from theirs.
+
+    Source: MOVER, Zou & Donner 2008, doi:10.1002/sim.3095; for shares Newcombe 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873.
+    """
+    value = one.value - other.value
+    low = value - math.hypot(one.value - one.low, other.high - other.value)
+    high = value + math.hypot(one.high - one.value, other.value - other.low)
+    return Interval(value, low, high)
