@@ -56,12 +56,13 @@ def measure_by_scikit_learn(probability: Floats, label: Integers, weight: Intege
     of_table = {
         "accuracy": sk.accuracy_score(label, predicted, sample_weight=weight),
         "balanced_accuracy": np.mean(recall),
-        "weighted_f1": np.average(f1, weights=support),
         "log_loss": sk.log_loss(label, probability, sample_weight=weight),
         "brier": 4 * sk.mean_squared_error(np.eye(4)[label], probability, sample_weight=weight),
         "ece": calibration_error(probability.max(axis=1), predicted == label, weight),
         "classwise_ece": np.mean([calibration_error(probability[:, c], label == c, weight) for c in range(4)]),
-    } | {f"macro_{name}": np.mean(value) for name, value in of_class.items()}
+    }
+    of_table |= {f"macro_{name}": np.mean(value) for name, value in of_class.items()}
+    of_table |= {f"weighted_{name}": np.average(value, weights=support) for name, value in of_class.items()}
     columns = [of_table[name] for name in TABLE_MEASURES]
     columns += [of_class[name][c] for c in range(4) for name in CLASS_MEASURES]
     return np.array(columns)

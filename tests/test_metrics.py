@@ -82,7 +82,12 @@ def by_scikit_learn(probability: Any, label: Any, classes: Sequence[str], weight
             "balanced_accuracy": reference.balanced_accuracy_score(label, predicted, sample_weight=weight),
             "macro_precision": of_labels(reference.precision_score, "macro"),
             "macro_recall": of_labels(reference.recall_score, "macro"),
+            "macro_specificity": np.nanmean(per_class["specificity"]),
             "macro_f1": of_labels(reference.f1_score, "macro"),
+            # scikit-learn says 0 where no class with films was ever predicted
+            "weighted_precision": weighted_mean(per_class["precision"], per_class["support"]),
+            "weighted_recall": of_labels(reference.recall_score, "weighted"),
+            "weighted_specificity": weighted_mean(per_class["specificity"], per_class["support"]),
             "weighted_f1": of_labels(reference.f1_score, "weighted"),
             "macro_auroc": np.nanmean(per_class["auroc"]),
             "macro_average_precision": np.nanmean(per_class["average_precision"]),
@@ -100,13 +105,22 @@ def by_scikit_learn(probability: Any, label: Any, classes: Sequence[str], weight
     return values
 
 
+def weighted_mean(value: Sequence[float], weight: Sequence[float]) -> float:
+    known = ~np.isnan(value)
+    return (
+        float(np.average(np.array(value)[known], weights=np.array(weight)[known])) if np.any(known * weight) else np.nan
+    )
+
+
 def calibration_error(probability: Any, is_true: Any, weight: Any) -> float:
     """As torchmetrics has it: bins from torch.bucketize(..., right=True), which np.digitize does alike."""
     place = np.digitize(probability, np.linspace(0, 1, 16)) - 1
     error = 0.0
     for chosen in (place == b if b < 14 else place >= 14 for b in range(15)):
         if weight[chosen].sum():
-            confidence, accuracy = (np.average(column[chosen], weights=weight[chosen]) for column in (probability, is_true))
+            confidence, accuracy = (
+                np.average(column[chosen], weights=weight[chosen]) for column in (probability, is_true)
+            )
             error += weight[chosen].sum() / weight.sum() * abs(accuracy - confidence)
     return error
 
@@ -154,8 +168,8 @@ def test_macro_auroc_equals_scikit_learns_one_against_rest(seed: int) -> None:
 def test_names_are_those_of_the_table_and_then_of_each_class() -> None:
     names = measure_names(["COVID", "Normal"])
     assert names[:2] == ("accuracy", "balanced_accuracy")
-    assert names[10:12] == ("ece", "classwise_ece")
-    assert names[12:14] == ("precision/COVID", "recall/COVID")
+    assert names[14:16] == ("ece", "classwise_ece")
+    assert names[16:18] == ("precision/COVID", "recall/COVID")
     assert names[-1] == "support/Normal"
 
 

@@ -5,9 +5,10 @@ first for the whole table and then for every class against the rest:
 
     accuracy                 share of films whose most probable class is the true one; of equals, the first counts
     balanced_accuracy        mean recall over the classes that have films
-    macro_precision, macro_recall, macro_f1, macro_auroc, macro_average_precision
+    macro_precision, macro_recall, macro_specificity, macro_f1, macro_auroc, macro_average_precision
                              mean over the classes for which the measure is defined
-    weighted_f1              mean F1 over the classes, weighted by their films
+    weighted_precision, weighted_recall, weighted_specificity, weighted_f1
+                             the same mean, weighted by the films of the classes
     log_loss                 mean of -ln(probability of the true class); below 2.2e-16 a probability counts as that
     brier                    mean over films of the squared error, summed over classes, 0..2; Brier 1950
     ece                      expected calibration error: in bins of the highest probability, how far its mean lies from the
@@ -55,7 +56,11 @@ TABLE_MEASURES = (
     "balanced_accuracy",
     "macro_precision",
     "macro_recall",
+    "macro_specificity",
     "macro_f1",
+    "weighted_precision",
+    "weighted_recall",
+    "weighted_specificity",
     "weighted_f1",
     "macro_auroc",
     "macro_average_precision",
@@ -193,12 +198,13 @@ class RankedTable:
         of_table = {
             "accuracy": share_of(hits.sum(axis=1), films),
             "balanced_accuracy": _mean_of_defined(of_class["recall"]),
-            "weighted_f1": share_of(np.nansum(support * of_class["f1"], axis=1), films),
             "log_loss": share_of(loss[:, 0], films),
             "brier": share_of(loss[:, 1], films),
             "ece": calibration_error[:, 0],
             "classwise_ece": calibration_error[:, 1:].mean(axis=1),
-        } | {f"macro_{name}": _mean_of_defined(value) for name, value in of_class.items()}
+        }
+        of_table |= {f"macro_{name}": _mean_of_defined(value) for name, value in of_class.items()}
+        of_table |= {f"weighted_{name}": _mean_of_defined(value, support) for name, value in of_class.items()}
         columns = [of_table[name] for name in TABLE_MEASURES]
         columns += [of_class[name][:, c] for c in range(len(self.classes)) for name in CLASS_MEASURES]
         return Weighed(np.stack(columns, axis=1), confusion, gaps)
@@ -220,9 +226,10 @@ class _BinnedGap:
         return sums
 
 
-def _mean_of_defined(value: Floats) -> Floats:
+def _mean_of_defined(value: Floats, weight: Floats | float = 1.0) -> Floats:
     """Mean over the last axis of what is not NaN; NaN where nothing is left."""
-    return share_of(np.nansum(value, axis=-1), (~np.isnan(value)).sum(axis=-1))
+    weight = np.where(np.isnan(value), 0, weight)
+    return share_of(np.nansum(value * weight, axis=-1), weight.sum(axis=-1))
 
 
 # Calibration ----------------------------------------------------------------------------------------------------------

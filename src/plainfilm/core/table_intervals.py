@@ -28,6 +28,7 @@ _MEANS = {
     "balanced_accuracy": "recall",
     "macro_precision": "precision",
     "macro_recall": "recall",
+    "macro_specificity": "specificity",
     "macro_f1": "f1",
     "macro_auroc": "auroc",
     "macro_average_precision": "average_precision",
@@ -103,9 +104,10 @@ class TableEstimate:
     def _of_shares(self, value: Floats, error: Floats, level: float) -> Iterator[_Found]:
         unbounded = np.full(len(self._table.classes), np.inf)  # a film that F1 finds counts twice
         cells = self._table.films * np.ones(len(self._table.classes) ** 2)
+        weighted = [name for name in self.names if name.startswith("weighted_")]
         for names, behind in (
             (["accuracy"], self._all),
-            (["weighted_f1"], _Behind(self._all.groups, unbounded[:1])),
+            (weighted, _Behind(np.repeat(self._all.groups, len(weighted)), np.full(len(weighted), np.inf))),
             (self._names("precision"), self._said),
             (self._names("recall"), self._true),
             (self._names("specificity"), self._others),

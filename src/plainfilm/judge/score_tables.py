@@ -63,8 +63,7 @@ def classification_report(metrics: Mapping[str, Any], split: str, colours: Mappi
         for title, kind in (("Macro mean", "macro"), ("Weighted mean", "weighted"))
     )
     title = "Each class against the rest; means over the classes, plain and weighted by films"
-    warning = on_perfection(metrics, split)
-    return joined(table(title, columns, rows, footer=means), paragraph(warning, soft=True) if warning else "")
+    return table(title, columns, rows, footer=means)
 
 
 def confusion_table(split: Mapping[str, Any], classes: Sequence[str]) -> Html:
