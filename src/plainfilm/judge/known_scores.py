@@ -9,7 +9,6 @@ from plainfilm.core.page import Level
 from plainfilm.judge.doubts import FEW_FILMS
 from plainfilm.judge.evaluate import SPLIT_NAMES
 from plainfilm.judge.evidence import LISTED, Evidence, Fact, count, listed
-from plainfilm.judge.score_tables import on_perfection
 
 _OVERALL = {
     "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_auroc": "macro AUROC",
@@ -97,15 +96,14 @@ def by_class(evidence: Evidence) -> Fact:
     for name in evidence.metrics["classes"]:
         scores = [f"{title} {evidence.interval(f'{measure}/{name}')}" for measure, title in _BY_CLASS.items()]
         told.append(f"{evidence.shown_name.capitalize()} split, {name}: {', '.join(scores)}.")
-    warning = on_perfection(evidence.metrics, evidence.shown)
-    return Fact.of(*told, warning, missing="" if evidence.is_test_read else _READ_TEST)
+    return Fact.of(*told, missing="" if evidence.is_test_read else _READ_TEST)
 
 
 def by_source(evidence: Evidence) -> Fact:
     """The scores within each source, on the shown split."""
-    named = [one for one in evidence.measured.get("by_source", []) if one["source"]]
+    named = [one for one in evidence.measured.get("subgroups", {}).get("source", []) if one["value"]]
     told = [
-        f"{evidence.shown_name.capitalize()} split, source {one['source']} ({', '.join(one['classes'])}; "
+        f"{evidence.shown_name.capitalize()} split, source {one['value']} ({', '.join(one['classes'])}; "
         f"{count(one['films'], 'film')}): accuracy {format_interval(interval_of(one['accuracy']))}."
         for one in named[:LISTED]
     ]
