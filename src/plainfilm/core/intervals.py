@@ -15,7 +15,7 @@ itself too high for calibration errors (docs/results/intervals.md). So the boots
     mean losses   (log loss, Brier) bootstrap-t, which follows their skewness; Efron & Tibshirani 1993, chapter 12.5.
     calibration   (ECE) sums of absolute values, which chance makes too large: the true errors for which the error that was
     errors        seen would be neither among the smallest nor the largest; Carpenter 1999, doi:10.1002/(SICI)1097-0258.
-                  It can lie wholly below the value.
+                  The value lies in the upper part of its interval, at its very end where chance alone makes as much.
 
 Where every film was right, or in one group, the standard error is 0 and says nothing. Then the films of a group are taken to
 stand and fall together, and Wilson's interval is that of the groups: Kish's number, (sum of sizes)^2 / sum of squared sizes.
@@ -186,7 +186,7 @@ def calibration_ends(gap: Floats, replicate: Floats, groups: int, kish: float, l
 
     Were the true gaps t times those seen, chance would move them as the replicates move about the seen ones, and the sum of
     absolute values would be at least what was seen with a probability that grows with t. The ends are the sums for which it
-    is half of what `level` leaves, and all but that; 0 where even t = 0 is likely enough.
+    is half of what `level` leaves, and all but that; 0 where even t = 0 is likely enough, and never both below what was seen.
     """
     seen = float(np.abs(gap).sum())
     noise = (replicate - gap) * math.sqrt(groups / (groups - 1) / float(_by_student(np.array([kish]), level)[0]))
@@ -201,7 +201,7 @@ def calibration_ends(gap: Floats, replicate: Floats, groups: int, kish: float, l
             low, high = (low, middle) if is_reached else (middle, high)
         return high
 
-    return times((1 - level) / 2) * seen, times((1 + level) / 2) * seen
+    return times((1 - level) / 2) * seen, max(1.0, times((1 + level) / 2)) * seen
 
 
 def student_quantile(level: float, freedom: Floats) -> Floats:

@@ -104,9 +104,10 @@ class TableEstimate:
     def _of_shares(self, value: Floats, error: Floats, level: float) -> Iterator[_Found]:
         unbounded = np.full(len(self._table.classes), np.inf)  # a film that F1 finds counts twice
         cells = self._table.films * np.ones(len(self._table.classes) ** 2)
-        weighted = [name for name in self.names if name.startswith("weighted_")]
+        weighted = ["weighted_precision", "weighted_specificity", "weighted_f1"]
         for names, behind in (
             (["accuracy"], self._all),
+            (["weighted_recall"], self._all),  # which is the accuracy
             (weighted, _Behind(np.repeat(self._all.groups, len(weighted)), np.full(len(weighted), np.inf))),
             (self._names("precision"), self._said),
             (self._names("recall"), self._true),
