@@ -20,6 +20,7 @@ from sklearn import metrics as reference
 
 from conftest import rows as manifest_rows
 from plainfilm.cli import Measure
+from plainfilm.core.bootstrap import bootstrap
 from plainfilm.core.calibration import Calibration, Scaling
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.manifest import Manifest
@@ -119,6 +120,31 @@ def test_the_leaderboard_is_scikit_learns_and_sorted():
             interval = row.measures[name]
             assert interval.value == pytest.approx(expected, abs=1e-9)
             assert interval.low < interval.value < interval.high
+
+
+def test_a_row_has_the_interval_that_the_report_of_its_run_has():
+    table = scored(films(), 2, 1)
+    expected = bootstrap(softmax(table.logit), table.label_index, table.group, CLASSES, repeats=200, seed=0).measures
+    comparison = compare([Contestant.of_table(table, "a"), contestant("b")], with_ensembles=False, repeats=200)
+    (row,) = (row for row in comparison.rows if row.name == "a")
+    assert len(row.measures) == len(MEASURES) + 3
+    for name, interval in row.measures.items():
+        known = expected[name]
+        assert (interval.value, interval.low, interval.high) == pytest.approx(
+            (known.value, known.low, known.high), abs=1e-12
+        )
+
+
+def test_the_interval_of_a_mean_over_trainings_knows_how_alike_they_are():
+    """Copies have the interval of one; trainings that err apart have a narrower one, but never below that of their number."""
+    rows = films()
+    one = contestant("one", rows, seed=1)
+    copies, apart = several("copies", (2, 2, 2), (1, 1, 1), rows), several("apart", (2, 2, 2), (1, 2, 3), rows)
+    found = {row.name: row.measures for row in compare([one, copies, apart], with_ensembles=False, repeats=300).rows}
+    for name in MEASURES:
+        width = {title: measures[name].high - measures[name].low for title, measures in found.items()}
+        assert width["copies"] == pytest.approx(width["one"], rel=1e-6)
+        assert width["one"] / 3 < width["apart"] < 0.95 * width["one"]
 
 
 @pytest.mark.parametrize("by", MEASURES)
@@ -695,6 +721,6 @@ def test_neither_torch_nor_matplotlib_nor_scipy_is_needed(tmp_path):
 def test_differences_have_signs():
     from plainfilm.core.bootstrap import Interval
 
-    assert signed(Interval(0.0123, -0.0004, 0.02)) == "+0.012 (+0.000 to +0.020)"
+    assert signed(Interval(0.01234, -0.00004, 0.02)) == "+0.0123 (+0.0000 to +0.0200)"
     assert signed(Interval(math.nan, math.nan, math.nan)) == "unknown"
-    assert signed(Interval(-0.1, math.nan, math.nan)) == "-0.100 (interval unknown)"
+    assert signed(Interval(-0.1, math.nan, math.nan)) == "-0.1000 (interval unknown)"

@@ -146,19 +146,20 @@ def grouped_covariance(influence: npt.ArrayLike, stratum: npt.ArrayLike, group_i
         np.asarray(stratum),
         np.asarray(group_index),
     )
-    measures, groups = len(influence), len(np.unique(group_index))
-    total = _sums(influence, group_index)
+    size = np.bincount(group_index)
+    groups = np.count_nonzero(size)
+    total = _sums(influence, group_index, len(size))
     between = total @ total.T  # becomes what different strata of one group have in common
-    within = np.zeros((measures, measures))
+    within = np.zeros_like(between)
     for kind in np.unique(stratum):
         here = stratum == kind
-        _, place = np.unique(group_index[here], return_inverse=True)
-        part = _sums(influence[:, here], place)
-        if part.shape[1] < 2:
-            return np.full((measures, measures), math.nan)
+        held = np.count_nonzero(np.bincount(group_index[here]))
+        if held < 2:
+            return np.full_like(between, math.nan)
+        part = _sums(influence[:, here], group_index[here], len(size))
         square = part @ part.T
         between -= square
-        within += square * (part.shape[1] / (part.shape[1] - 1))
+        within += square * (held / (held - 1))
     return np.asarray(within + between * (groups / (groups - 1)), np.float64)
 
 
@@ -268,7 +269,6 @@ def _midrank(score: Floats) -> Floats:
     return np.asarray((np.cumsum(count) - (count - 1) / 2)[place], np.float64)
 
 
-def _sums(influence: Floats, place: Integers) -> Floats:
-    """(K, N) by film -> (K, G) by group."""
-    groups = int(place.max()) + 1
-    return np.stack([np.bincount(place, weights=row, minlength=groups) for row in influence])
+def _sums(influence: Floats, group_index: Integers, groups: int) -> Floats:
+    """(K, N) by film -> (K, groups) by group."""
+    return np.stack([np.bincount(group_index, weights=row, minlength=groups) for row in influence])

@@ -3,11 +3,12 @@
     contestants = open_contestants([Path("runs/r18"), Path("runs/r50"), Path("rival.csv")], "test")
     comparison = compare(contestants)
 
-Each contestant is a row, and so are ensembles of them. All are judged on the same films by the same bootstrap over groups, so that
-differences have intervals too. Whether a difference is supported does not hang on the bootstrap: accuracy and macro AUROC are
-tested for every pair (core/paired.py), and the p-values are corrected by Holm for all pairs and both measures. Where both methods
-were trained several times, a difference must also stand out from the spread over trainings. Ensembles have a family of tests of
-their own: they are no method that anybody chose among, and would make the tests of the others weaker.
+Each contestant is a row, and so are ensembles of them. All are judged on the same films by the same bootstrap over groups: a row
+has the interval that the report of its run has, a difference the percentiles of its own replicates. Whether a difference is
+supported does not hang on the bootstrap: accuracy and macro AUROC are tested for every pair (core/paired.py), and the p-values are
+corrected by Holm for all pairs and both measures. Where both methods were trained several times, a difference must also stand out
+from the spread over trainings. Ensembles have a family of tests of their own: they are no method that anybody chose among, and
+would make the tests of the others weaker.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from itertools import combinations
 import numpy as np
 
 from plainfilm.core.bootstrap import Interval, index_groups, percentile_interval, resample
+from plainfilm.core.intervals import correlation
 from plainfilm.core.metrics import RankedTable
 from plainfilm.core.paired import (
     area_difference_p,
@@ -28,8 +30,9 @@ from plainfilm.core.paired import (
     sign_flip_test,
     welch_p,
 )
-from plainfilm.core.progress import Progress, Silence
+from plainfilm.core.progress import Progress, Silence, Task
 from plainfilm.core.ranking import Floats, Integers, each_once
+from plainfilm.core.table_intervals import TableEstimate
 from plainfilm.errors import BadPredictions
 from plainfilm.judge.comparison import (
     ERROR,
@@ -106,8 +109,14 @@ def compare(
     judged.sort(key=lambda each: (_rank(each.row, by), each.row.name))
     pairs = list(combinations(judged, 2))
     group_index, groups = index_groups(field.group)
-    of_ensembles = [pair for pair in pairs if any(each.row.kind == "ensemble" for each in pair)]
-    of_contestants = [pair for pair in pairs if not any(each.row.kind == "ensemble" for each in pair)]
+    families: dict[bool, list[tuple[_Judged, _Judged]]] = {False: [], True: []}
+    for pair in pairs:
+        families[any(each.row.kind == "ensemble" for each in pair)].append(pair)
+    with out.task("Testing", len(pairs), "pairs") as task:
+        of_contestants, of_ensembles = (
+            _differences(families[is_of_ensembles], field, group_index, names, level, task)
+            for is_of_ensembles in (False, True)
+        )
     return Comparison(
         split=split,
         by=by,
@@ -116,8 +125,8 @@ def compare(
         groups=groups,
         class_films={name: int((field.label_index == c).sum()) for c, name in enumerate(field.classes)},
         rows=tuple(each.row for each in judged),
-        differences=_differences(of_contestants, field, group_index, names, level),
-        ensemble_differences=_differences(of_ensembles, field, group_index, names, level),
+        differences=of_contestants,
+        ensemble_differences=of_ensembles,
         notes=field.notes,
         repeats=repeats,
         seed=seed,
@@ -156,30 +165,49 @@ def _ensembles(entries: Sequence[_Entry]) -> list[_Entry]:
 
 
 def _judge(entry: _Entry, field: Field, names: Sequence[str], repeats: int, seed: int, level: float) -> _Judged:
-    tables = [RankedTable(probability, field.label_index, field.classes) for probability in entry.probability]
-    columns = [tables[0].names.index(name) for name in names]
-
-    def mean_of_trainings(weight: Integers) -> Floats:
-        return np.asarray(np.mean([table.measures(weight)[:, columns] for table in tables], axis=0), np.float64)
-
-    values = np.concatenate([table.measures(each_once(table.films))[:, columns] for table in tables])
-    replicates = resample(mean_of_trainings, field.group, repeats=repeats, seed=seed)
-    areas = [macro_auroc_influence(probability, field.label_index) for probability in entry.probability]
-    several = values.shape[0] > 1
+    group_index, _ = index_groups(field.group)
+    trainings = []
+    for probability in entry.probability:
+        estimate = TableEstimate(RankedTable(probability, field.label_index, field.classes), group_index)
+        columns = [estimate.names.index(name) for name in names]
+        value = estimate.statistic(each_once(len(field.image_id)))[0]
+        replicate = resample(estimate.statistic, field.group, repeats=repeats, seed=seed)
+        ends = np.stack(estimate.ends(value, replicate, level))
+        trainings.append((value[columns], ends[:, columns], replicate[:, columns]))
+    values, ends, replicates = (np.stack(part) for part in zip(*trainings, strict=True))  # (S, M), (S, 2, M), (S, R, M)
+    measures = {name: _of_mean(values[:, m], ends[:, :, m], replicates[:, :, m]) for m, name in enumerate(names)}
+    several = len(values) > 1
     spread = {
         name: Spread(tuple(column.tolist()), float(column.std(ddof=1)))
         for name, column in zip(names, values.T, strict=True)
         if several
     }
-    row = Row(entry.name, entry.kind, len(tables), _intervals(names, values.mean(axis=0), replicates, level), spread)
+    areas = [macro_auroc_influence(probability, field.label_index) for probability in entry.probability]
     return _Judged(
-        row,
+        Row(entry.name, entry.kind, len(values), measures, spread),
         values,
-        replicates,
+        np.asarray(replicates.mean(axis=0), np.float64),
         (entry.probability.argmax(axis=2) == field.label_index).astype(np.int64),
         np.mean([macro for _, macro, _, _ in areas], axis=0),
         np.mean([influence for _, _, _, influence in areas], axis=0),
     )
+
+
+def _of_mean(value: Floats, ends: Floats, replicate: Floats) -> Interval:
+    """The mean over trainings, and the ends of their intervals put together, correlated as in the bootstrap.
+
+    value: (S,); ends: (S, 2), by the rule for the kind of measure (core/intervals.py); replicate: (S, R).
+    Where a training never changes in the bootstrap, all are taken to err together. Source: Zou & Donner 2008, doi:10.1002/sim.3095.
+    """
+    undefined_share = float(np.isnan(replicate[0]).mean()) if replicate.shape[1] else math.nan
+    never_changes = np.nanmax(replicate, axis=1, initial=-math.inf) == np.nanmin(replicate, axis=1, initial=math.inf)
+    alike = np.where(never_changes[:, None] | never_changes, 1.0, correlation(replicate.T))
+    mean = float(value.mean())
+
+    def reach(apart: Floats) -> float:
+        return math.sqrt(max(0.0, float(apart @ alike @ apart))) / len(apart)
+
+    return Interval(mean, mean - reach(value - ends[:, 0]), mean + reach(ends[:, 1] - value), undefined_share)
 
 
 def _intervals(names: Sequence[str], value: Floats, replicates: Floats, level: float) -> dict[str, Interval]:
@@ -198,7 +226,12 @@ def _rank(row: Row, by: str) -> float:
 
 
 def _differences(
-    pairs: Sequence[tuple[_Judged, _Judged]], field: Field, group_index: Integers, names: Sequence[str], level: float
+    pairs: Sequence[tuple[_Judged, _Judged]],
+    field: Field,
+    group_index: Integers,
+    names: Sequence[str],
+    level: float,
+    task: Task,
 ) -> tuple[Difference, ...]:
     """Every pair of one family, its p-values corrected for all of it."""
     tested = [dict(_tests(*pair, field, group_index, names)) for pair in pairs]
@@ -214,6 +247,7 @@ def _differences(
         is_of_methods = min(len(first.values), len(second.values)) > 1
         class_p = dict(_class_tests(first, second, field, group_index, intervals))
         differences.append(Difference(first.row.name, second.row.name, is_of_methods, intervals, found, class_p))
+        task.advance()
     return tuple(differences)
 
 

@@ -48,6 +48,7 @@ from plainfilm.judge.contestants import Contestant
 
 _COLOURS = {"method": BLUE, "table": VERMILION, "ensemble": GREEN}
 _NAME_LETTERS = 17
+_DIGITS = 9
 _ROWS_DRAWN = 20
 _PAIRS_DRAWN = 12
 _PAIRS_LISTED = 200
@@ -251,7 +252,7 @@ def _difference_chart(pairs: Sequence[Difference], measure: str, place: Mapping[
         Guess(
             f"{place[pair.first]} − {place[pair.second]}",
             BLUE if pair.verdicts[measure].is_supported else "var(--soft)",
-            pair.measures[measure],
+            _without_rounding(pair.measures[measure]),
         )
         for pair in tested
     ]
@@ -267,6 +268,12 @@ def _difference_chart(pairs: Sequence[Difference], measure: str, place: Mapping[
         chart,
         "By place on the leaderboard. In colour: supported. Dotted: no difference.",
     )
+
+
+def _without_rounding(interval: Interval) -> Interval:
+    """A difference of -1e-17 is none, and is not to be written as -0.000."""
+    value, low, high = (round(end, _DIGITS) + 0.0 for end in (interval.value, interval.low, interval.high))
+    return Interval(value, low, high)
 
 
 def _rows(pair: Difference, place: Mapping[str, int], has_trainings: bool) -> Iterator[Sequence[str]]:
@@ -305,7 +312,7 @@ def _estimate(value: str, behind: str) -> Html:
 def _size(interval: Interval) -> str:
     low, high = sorted((abs(interval.low), abs(interval.high)))
     crosses = interval.low < 0 < interval.high
-    return f"{abs(interval.value):.3f}" + ("" if crosses or math.isnan(low) else f" ({low:.3f} to {high:.3f})")
+    return f"{abs(interval.value):.4f}" + ("" if crosses or math.isnan(low) else f" ({low:.4f} to {high:.4f})")
 
 
 def _number(value: float) -> str:

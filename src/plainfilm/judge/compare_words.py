@@ -24,8 +24,8 @@ _SHOWN = ("accuracy", "macro_auroc", "log_loss")
 _PAIRS_PRINTED = 12
 
 
-def signed(interval: Interval, digits: int = 3) -> str:
-    """`+0.012 (-0.003 to +0.027)`, of a difference."""
+def signed(interval: Interval, digits: int = 4) -> str:
+    """`+0.0124 (-0.0031 to +0.0270)`, of a difference."""
     if math.isnan(interval.value):
         return "unknown"
     ends = [f"{round(end, digits) + 0.0:+.{digits}f}" for end in (interval.value, interval.low, interval.high)]
