@@ -29,7 +29,8 @@ from plainfilm.judge.calibrate import (
     fit_vector,
     limit_of,
 )
-from plainfilm.judge.trust import Resampling, predictive_values, trust
+from plainfilm.judge.judged import Resampling
+from plainfilm.judge.trust import predictive_values, trust
 from test_evaluate import scored
 
 CLASSES = ("COVID", "Normal", "Viral Pneumonia")

@@ -166,7 +166,8 @@ def test_by_source_knows_one_source_at_a_time_and_does_not_pretend():
     only_normal = (table["label"] == "Normal").to_numpy() & (np.arange(600) % 2 == 0)
     predictions = changed(predictions, only_normal, source="screening")
     by_source = {
-        one["source"]: one for one in evaluate_predictions(predictions, repeats=50)["splits"]["test"]["by_source"]
+        one["value"]: one
+        for one in evaluate_predictions(predictions, repeats=50)["splits"]["test"]["subgroups"]["source"]
     }
     screening, clinic = by_source["screening"], by_source["clinic 1"]
     assert screening["classes"] == {"Normal": int(only_normal.sum())}

@@ -18,6 +18,7 @@ from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadManifest
+from plainfilm.judge.judged import Resampling
 from plainfilm.judge.outside import Acquaintance, Own, judge_outside, less, relabelled
 from plainfilm.judge.outside_headlines import gap_sentence, headlines
 from plainfilm.judge.outside_text import outside_text
@@ -29,7 +30,6 @@ from plainfilm.judge.subgroups import (
     differences,
     subgroups,
 )
-from plainfilm.judge.trust import Resampling
 from plainfilm.judge.vocabulary import match_classes, named_alike
 
 CLASSES = ("COVID", "Lung_Opacity", "Normal")
@@ -238,8 +238,8 @@ def test_films_met_before_count_nowhere():
 def test_age_bands_have_their_edges_and_keep_the_unknown():
     ages = [0, 17.9, 18, 39, 40, 59, 60, 79, 80, 103, None, "", np.nan, -1]
     assert list(age_bands(ages)) == [
-        "under 18", "under 18", "18 to 39", "18 to 39", "40 to 59", "40 to 59", "60 to 79", "60 to 79", "80 and over", "80 and over",
-        "", "", "", "",
+        "under 18", "under 18", "18 to 39", "18 to 39", "40 to 59", "40 to 59", "60 to 79", "60 to 79", "80 and over",
+        "80 and over", "", "", "", "",
     ]  # fmt: skip
 
 

@@ -25,7 +25,7 @@ CLASSES = ("COVID", "Normal", "Viral Pneumonia")
 VOID = {"meta", "img", "br", "wbr", "link", "hr", "input"}
 SECTIONS = (
     "Data and split", "Training", "Classification report", "Confusion matrix", "ROC and precision-recall curves",
-    "By source", "Sample films", "Surest mistakes", "Provenance",
+    "Calibration", "Abstention", "Subgroups", "Sample films", "Surest mistakes", "Model card", "Reporting checklists", "Provenance",
 )  # fmt: skip
 
 
@@ -177,7 +177,16 @@ def test_training_shows_time_epochs_settings_and_unknown_facts(reader):
 
 
 def test_figures_lie_in_the_run_as_png(made, reader):
-    names = {"loss", "scores", "confusion_counts", "confusion_shares", "roc", "precision_recall"}
+    names = {
+        "loss",
+        "scores",
+        "confusion_counts",
+        "confusion_shares",
+        "roc",
+        "precision_recall",
+        "reliability",
+        "selective",
+    }
     figures = {path.stem: path.read_bytes() for path in (made[0] / "figures").iterdir()}
     assert set(figures) == names
     assert all(content.startswith(b"\x89PNG") for content in figures.values())

@@ -137,7 +137,7 @@ def evaluate_run(
     calibration = calibrate(train, validation, wishes, gate.tolist())
     assert predictions.embedding is not None
     predictions = predictions.with_reasons(calibration.reasons_to_turn_away(looked.tolist(), predictions.embedding))
-    metrics = evaluate_predictions(predictions, calibration, prevalence=wishes.prevalence)
+    metrics = evaluate_predictions(predictions, calibration, manifest.films, prevalence=wishes.prevalence)
     metrics["file_alone"] = scores_of_file(manifest)
     metrics["made"] = provenance(run.config.seed, manifest=manifest.fingerprint)
     predictions.write(run / "predictions.csv")

@@ -58,9 +58,9 @@ def evaluate_outside(
     """
     require_extra("evaluate")
     from plainfilm.core.chest import reasons
+    from plainfilm.judge.judged import Resampling
     from plainfilm.judge.outside import judge_outside, relabelled
     from plainfilm.judge.outside_page import write_outside_report
-    from plainfilm.judge.trust import Resampling
     from plainfilm.judge.vocabulary import match_classes
     from plainfilm.learn.infer import predict_all
 
@@ -225,8 +225,8 @@ def train_left_out(
     Raises BadManifest, before any training, where no source can be left out; BadRun where the folder is taken.
     """
     require_extra("train")
+    from plainfilm.judge.judged import Resampling
     from plainfilm.judge.left_out import judge_left_out, left_out_json, left_out_page
-    from plainfilm.judge.trust import Resampling
 
     out: Progress = progress or Silence()
     plan = leave_sources_out(manifest, config.seed)

@@ -7,7 +7,7 @@
         "films", "groups", "ungrouped", "unreadable", "unlabelled": counts,
         "metrics": {NAME: interval, NAME/CLASS: interval, "support/CLASS": count},
         "confusion": {"counts": [truth][predicted], "share": [truth][predicted] intervals},
-        "by_source": [{"source", "films", "groups", "classes", "predicted", "accuracy", "recall", "auroc"}],
+        "subgroups": {"source", "view", "sex", "age": as `plainfilm.judge.subgroups` says},
         "curves": {"roc": {CLASS: {"fpr", "value", "low", "high"}}, "pr": {CLASS: {"recall", "value", "low", "high"}}},
         "trust": of validation and test, as `plainfilm.judge.trust` says,
       }},
@@ -26,12 +26,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from plainfilm.core.bootstrap import (
     Band,
@@ -40,16 +39,18 @@ from plainfilm.core.bootstrap import (
     curve_bands,
     index_groups,
     interval_json,
-    percentile_interval,
     resample,
 )
 from plainfilm.core.calibration import Calibration
+from plainfilm.core.intervals import effective_groups, share_ends, standard_error
 from plainfilm.core.manifest import SPLITS
 from plainfilm.core.metrics import RankedTable
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.ranking import Floats, Integers, each_once, share_of
 from plainfilm.errors import BadPredictions
-from plainfilm.judge.trust import Resampling, trust
+from plainfilm.judge.judged import JudgedFilms, Resampling
+from plainfilm.judge.subgroups import subgroups
+from plainfilm.judge.trust import trust
 
 FORMAT_VERSION = 1
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
@@ -57,30 +58,10 @@ _CURVE_DIGITS = 5  # of a height in 0..1: finer than any screen, a third of the 
 _AVERAGES = ("macro_specificity", "weighted_precision", "weighted_recall", "weighted_specificity")
 
 
-@dataclass(frozen=True)
-class _Judged:
-    """The films that numbers are computed on, as arrays: (N, C), (N,), (N,), (N,)."""
-
-    probability: Floats
-    label_index: NDArray[np.int64]
-    group: NDArray[np.object_]
-    source: NDArray[np.object_]
-
-    @classmethod
-    def of(cls, predictions: Predictions, calibration: Calibration) -> _Judged:
-        """The readable, labelled films of a table."""
-        judged = predictions.judged
-        source = judged.table["source"].to_numpy(object)
-        return cls(calibration.probability(judged.logit), judged.label_index, judged.group, source)
-
-    def where(self, chosen: NDArray[np.bool_]) -> _Judged:
-        """The films that `chosen` marks."""
-        return _Judged(self.probability[chosen], self.label_index[chosen], self.group[chosen], self.source[chosen])
-
-
 def evaluate_predictions(
     predictions: Predictions,
     calibration: Calibration | None = None,
+    films: pd.DataFrame | None = None,
     *,
     prevalence: Mapping[str, float] | None = None,
     repeats: int = 2000,
@@ -91,6 +72,7 @@ def evaluate_predictions(
 
     predictions: of one model; rows outside train, val and test are left out.
     calibration: what turns its logits into answers; plain softmax where None.
+    films: the manifest's table, for subgroups by view, sex and age; by source alone where None.
     prevalence: class -> how common it is where the network is to be used, 0..1, for predictive values.
     repeats, seed, level: how the bootstrap is drawn.
     Raises BadPredictions where the table mixes models or leaves nothing to judge; ValueError as `bootstrap` does.
@@ -104,7 +86,7 @@ def evaluate_predictions(
         raise BadPredictions("has no film with a score, a label and a split (train, val or test): nothing to judge")
     calibration = calibration or Calibration.none(predictions.classes)
     resampling = Resampling(repeats, level, seed)
-    found = {name: _split(rows, calibration, resampling) for name, rows in splits.items()}
+    found = {name: _split(rows, calibration, films, resampling) for name, rows in splits.items()}
     for name in ("val", "test"):
         if name in splits:
             found[name]["trust"] = trust(splits[name], calibration, prevalence or {}, resampling)
@@ -122,10 +104,12 @@ def shown_split(metrics: Mapping[str, Any]) -> str:
     return next(name for name in reversed(SPLITS) if name in metrics["splits"])
 
 
-def _split(predictions: Predictions, calibration: Calibration, resampling: Resampling) -> dict[str, Any]:
+def _split(
+    predictions: Predictions, calibration: Calibration, films: pd.DataFrame | None, resampling: Resampling
+) -> dict[str, Any]:
     status, label, group = (predictions.table[name] for name in ("status", "label", "group"))
     is_readable, is_labelled = status == "ok", label != ""
-    judged = _Judged.of(predictions, calibration)
+    judged = JudgedFilms.of(predictions, calibration)
     measured = bootstrap(
         judged.probability, judged.label_index, judged.group, predictions.classes, **asdict(resampling)
     )
@@ -145,12 +129,14 @@ def _split(predictions: Predictions, calibration: Calibration, resampling: Resam
             "counts": [[int(cell.value) for cell in row] for row in measured.confusion],
             "share": [[interval_json(cell) for cell in row] for row in measured.confusion_share],
         },
-        "by_source": _by_source(judged, predictions.classes, resampling),
+        "subgroups": subgroups(predictions, films, calibration, resampling),
         "curves": _curves(judged, predictions.classes, resampling),
     }
 
 
-def _averages(judged: _Judged, classes: tuple[str, ...], resampling: Resampling) -> dict[str, dict[str, float | None]]:
+def _averages(
+    judged: JudgedFilms, classes: tuple[str, ...], resampling: Resampling
+) -> dict[str, dict[str, float | None]]:
     """Means over classes that a classification report shows and the measures do not hold, on the same replicates."""
     table = RankedTable(judged.probability, judged.label_index, classes)
 
@@ -159,7 +145,10 @@ def _averages(judged: _Judged, classes: tuple[str, ...], resampling: Resampling)
 
     value = statistic(each_once(table.films))[0]
     replicates = resample(statistic, judged.group, repeats=resampling.repeats, seed=resampling.seed)
-    low, high, _ = percentile_interval(replicates, resampling.level)
+    place, groups = index_groups(judged.group)
+    error = standard_error(replicates, groups) if groups > 1 else np.zeros(len(value))
+    of_groups = effective_groups(place, np.ones((table.films, 1), np.bool_))
+    low, high = share_ends(value, error, of_groups, float(table.films), resampling.level)
     return {name: interval_json(Interval(*ends)) for name, *ends in zip(_AVERAGES, value, low, high, strict=True)}
 
 
@@ -179,35 +168,7 @@ def _averages_of(confusion: Floats) -> Floats:
     return np.stack([mean(value, weight) for value, weight in means], axis=1)
 
 
-def _by_source(judged: _Judged, classes: tuple[str, ...], resampling: Resampling) -> list[dict[str, Any]]:
-    """What holds within one source, the largest first; the unknown source, "", last.
-
-    `recall` knows the classes that the source supplies; `auroc` is None where it supplies no other class to tell from.
-    """
-    films = pd.Series(judged.source).value_counts()
-    known_first = sorted(films.index, key=lambda source: (source == "", -films[source], source))
-    return [_one_source(source, judged.where(judged.source == source), classes, resampling) for source in known_first]
-
-
-def _one_source(source: str, judged: _Judged, classes: tuple[str, ...], resampling: Resampling) -> dict[str, Any]:
-    measured = bootstrap(judged.probability, judged.label_index, judged.group, classes, **asdict(resampling))
-    supplied = [name for index, name in enumerate(classes) if (judged.label_index == index).any()]
-    predicted = judged.probability.argmax(axis=1)
-    return {
-        "source": source,
-        "films": measured.films,
-        "groups": index_groups(judged.group)[1],
-        "classes": {name: int((judged.label_index == classes.index(name)).sum()) for name in supplied},
-        "predicted": {name: int((predicted == index).sum()) for index, name in enumerate(classes)},
-        "accuracy": interval_json(measured.measures["accuracy"]),
-        "recall": {name: interval_json(measured.measures[f"recall/{name}"]) for name in supplied},
-        "auroc": {
-            name: interval_json(measured.measures[f"auroc/{name}"]) if len(supplied) > 1 else None for name in supplied
-        },
-    }
-
-
-def _curves(judged: _Judged, classes: tuple[str, ...], resampling: Resampling) -> dict[str, Any]:
+def _curves(judged: JudgedFilms, classes: tuple[str, ...], resampling: Resampling) -> dict[str, Any]:
     bands = curve_bands(judged.probability, judged.label_index, judged.group, classes, **asdict(resampling))
     return {
         "roc": {name: _band("fpr", both.roc) for name, both in bands.items()},

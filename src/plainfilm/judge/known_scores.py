@@ -107,9 +107,7 @@ def by_source(evidence: Evidence) -> Fact:
         f"{count(one['films'], 'film')}): accuracy {format_interval(interval_of(one['accuracy']))}."
         for one in named[:LISTED]
     ]
-    return Fact.of(
-        *told, missing="" if told else "scores by source were not measured: the sources of the judged films are unknown"
-    )
+    return Fact.of(*told, missing="" if told else "scores by source were not measured, or the sources are not known")
 
 
 def file_alone(evidence: Evidence) -> Fact:

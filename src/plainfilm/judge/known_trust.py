@@ -102,8 +102,8 @@ def abstention(evidence: Evidence) -> Fact:
 
 
 def subgroups(evidence: Evidence) -> Fact:
-    """Scores by source, view, sex and age band, as `judge.subgroups` gives them."""
-    columns = _subgroups(evidence)
+    """Scores by view, sex and age band, as `judge.subgroups` gives them; those by source are a fact of their own."""
+    columns = {name: rows for name, rows in _subgroups(evidence).items() if name != "source"}
     told = []
     for column, rows in columns.items():
         each = [
@@ -117,7 +117,7 @@ def subgroups(evidence: Evidence) -> Fact:
 
 
 def _subgroups(evidence: Evidence) -> Mapping[str, Any]:
-    return evidence.measured.get("subgroups") or evidence.metrics.get("subgroups") or {}
+    return evidence.measured.get("subgroups", {})
 
 
 def outside(evidence: Evidence) -> Fact:
@@ -147,7 +147,7 @@ def _elsewhere(name: str, metrics: Mapping[str, Any]) -> str:
 def robustness(evidence: Evidence) -> Fact:
     """What was tried beyond the one split and the one kind of film."""
     tried = {
-        "scores by source": any(one["source"] for one in evidence.measured.get("by_source", [])),
+        "scores by source": any(one["value"] for one in _subgroups(evidence).get("source", ())),
         "a guess from the file alone": bool(evidence.metrics.get("file_alone")),
         "scores by subgroup": any(row["value"] for rows in _subgroups(evidence).values() for row in rows),
         "films of another place": bool(evidence.outside),

@@ -37,8 +37,9 @@ from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.ranking import Booleans, Floats
 from plainfilm.judge.evaluate import evaluate_predictions
-from plainfilm.judge.subgroups import JudgedFilms, differences, subgroups
-from plainfilm.judge.trust import Resampling, shares
+from plainfilm.judge.judged import JudgedFilms, Resampling
+from plainfilm.judge.subgroups import differences, subgroups
+from plainfilm.judge.trust import shares
 from plainfilm.judge.vocabulary import Vocabulary, named_alike
 
 FORMAT_VERSION = 1

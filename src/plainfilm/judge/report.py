@@ -11,7 +11,7 @@ from plainfilm.core.bootstrap import format_interval, interval_of
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.files import make_directory, write_text, written_whole
 from plainfilm.core.looks import class_looks
-from plainfilm.core.manifest import SPLITS, Manifest
+from plainfilm.core.manifest import SPLITS, Manifest, shown
 from plainfilm.core.page import (
     Card,
     Html,
@@ -31,16 +31,19 @@ from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.errors import MissingExtra
 from plainfilm.judge.background import films_section, provenance_section, training_section
+from plainfilm.judge.checklists import checklist_section, write_checklists
 from plainfilm.judge.doubts import find_doubts, scores_of_file
 from plainfilm.judge.evaluate import SPLIT_NAMES, shown_split
 from plainfilm.judge.gallery import LightBox, answers, right_by_class, surest_mistakes
+from plainfilm.judge.known import Facts, known_facts
+from plainfilm.judge.model_card import card_section, write_model_card
 from plainfilm.judge.score_tables import (
     classification_report,
     confusion_table,
-    on_perfection,
     overall_table,
-    source_table,
 )
+from plainfilm.judge.subgroup_tables import subgroup_table
+from plainfilm.judge.subgroups import COLUMNS
 from plainfilm.judge.trust_page import trust_sections
 
 if TYPE_CHECKING:
@@ -55,7 +58,7 @@ class _Evidence:
 
     metrics: as `evaluate_predictions` gives them; split: the one that stands first; measured: its part of the metrics.
     calibration: what made answers of the scores. facts: the run's completion mark. colours: of the classes.
-    pictures: the figures by name.
+    pictures: the figures by name. known: what model card and checklists are filled in with.
     """
 
     run: Run
@@ -68,6 +71,7 @@ class _Evidence:
     facts: Mapping[str, Any]
     colours: Mapping[str, str]
     pictures: Mapping[str, Picture]
+    known: Facts
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -84,7 +88,9 @@ class _Evidence:
 
 
 def write_report(run: Run, manifest: Manifest, predictions: Predictions, metrics: Mapping[str, Any]) -> Path:
-    """Write report.html, one offline file, and its figures as figures/*.png into the run; returns the report's path.
+    """Write report.html, one offline file, its figures as figures/*.png, model_card.md and checklists.md into the run.
+
+    Returns the report's path.
 
     manifest: the one that was judged on. metrics: what `evaluate_predictions` gave for these predictions.
     Raises MissingExtra without matplotlib, CannotWrite where the disk refuses, BadRun where the records are damaged.
@@ -111,7 +117,10 @@ def write_report(run: Run, manifest: Manifest, predictions: Predictions, metrics
         facts,
         colours={name: look.colour for name, look in class_looks(predictions.classes).items()},
         pictures=pictures,
+        known=known_facts(run, manifest, metrics),
     )
+    write_model_card(run, evidence.known)
+    write_checklists(run, evidence.known)
     folder = make_directory(run / "figures")
     for name, picture in evidence.pictures.items():
         with written_whole(folder / f"{name}.png") as temporary:
@@ -145,9 +154,23 @@ def report_text(metrics: Mapping[str, Any]) -> str:
             *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows),
             "",
             f"In brackets: {drawn['level']:.0%} interval, {drawn['repeats']:,} bootstraps over groups.",
-            *filter(None, [_file_alone_text(metrics), on_perfection(metrics, name)]),
+            *filter(None, [_file_alone_text(metrics), *_trust_lines(split.get("trust"))]),
         ]
     )
+
+
+def _trust_lines(trust: Mapping[str, Any] | None) -> Iterator[str]:
+    """What the calibration came to, in a few lines."""
+    if trust is None:
+        return
+    ece = format_interval(interval_of(trust["calibration"]["after"]["ece"]))
+    yield f"Calibration error (ECE) of the calibrated probabilities: {ece}."
+    if "prediction_sets" in trust:
+        sets = trust["prediction_sets"]
+        held, single = (format_interval(interval_of(sets[name])) for name in ("coverage", "single"))
+        yield f"Prediction sets hold the truth for {held} of the films (wanted {1 - sets['error']:g}); {single} name one class."
+    if "turned_away" in trust:
+        yield f"Turned away as no film of the kind it knows: {format_interval(interval_of(trust['turned_away']['share']))}."
 
 
 def _file_alone_text(metrics: Mapping[str, Any]) -> str:
@@ -170,8 +193,10 @@ def _sections(evidence: _Evidence) -> Iterator[Section]:
         yield from trust_sections(
             evidence.measured["trust"], evidence.calibration, evidence.split_name, evidence.colours, evidence.figure
         )
-    yield _sources(evidence)
+    yield _subgroups(evidence)
     yield from _gallery(evidence)
+    yield card_section(evidence.run, evidence.known)
+    yield checklist_section(evidence.known)
     yield provenance_section(evidence.run, evidence.manifest, evidence.metrics)
 
 
@@ -275,16 +300,22 @@ def _curves(evidence: _Evidence) -> Section:
     )
 
 
-def _sources(evidence: _Evidence) -> Section:
-    if not any(one["source"] for one in evidence.measured["by_source"]):
-        return section("By source", paragraph("The sources of the films are unknown."))
+def _subgroups(evidence: _Evidence) -> Section:
+    """What holds for films of one source, one view, one sex, one age."""
+    found = evidence.measured["subgroups"]
+    known = {name: rows for name, rows in found.items() if any(one["value"] for one in rows)}
+    unknown = [title for name, title in COLUMNS.items() if name not in known]
+    first = next(iter(known), None)
     return section(
-        "By source",
+        "Subgroups",
         paragraph(
-            f"{evidence.split_name.capitalize()} split. A source that supplies one class only cannot show whether the "
-            "network tells that class from others. An interval without width rests on too few films to mean anything."
+            f"{evidence.split_name.capitalize()} split. A subgroup that supplies one class only cannot show whether the "
+            f"network tells that class from others.{f' Unknown for every film: {shown(unknown)}.' if unknown else ''}"
         ),
-        source_table(evidence.measured, evidence.colours),
+        *(
+            folded(f"By {COLUMNS[name]}", subgroup_table(COLUMNS[name], rows, evidence.colours), is_open=name == first)
+            for name, rows in known.items()
+        ),
     )
 
 

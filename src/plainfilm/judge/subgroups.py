@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -26,8 +26,9 @@ from plainfilm.core.bootstrap import bootstrap, index_groups, interval_json
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.paired import holm, two_sided
 from plainfilm.core.predictions import Predictions
-from plainfilm.core.ranking import Booleans, Floats
-from plainfilm.judge.trust import Resampling, shares
+from plainfilm.core.ranking import Booleans
+from plainfilm.judge.judged import JudgedFilms, Resampling
+from plainfilm.judge.trust import shares
 
 COLUMNS = {"source": "source", "view": "view", "sex": "sex", "age": "age band"}
 AGE_BANDS = ("under 18", "18 to 39", "40 to 59", "60 to 79", "80 and over")
@@ -38,39 +39,12 @@ _EXPECTED = (
 _LEVEL = 0.05
 
 
-@dataclass(frozen=True)
-class JudgedFilms:
-    """The films that numbers are computed on: probability (N, C), label_index, group and turned_away (the reason, or ""), (N,)."""
-
-    probability: Floats
-    label_index: NDArray[np.int64]
-    group: NDArray[np.object_]
-    turned_away: NDArray[np.object_]
-
-    @classmethod
-    def of(cls, predictions: Predictions, calibration: Calibration) -> JudgedFilms:
-        """The readable, labelled films of a table, in its order."""
-        judged = predictions.judged
-        return cls(calibration.probability(judged.logit), judged.label_index, judged.group, judged.turned_away)
-
-    @property
-    def is_right(self) -> Booleans:
-        """(N,) whether the most probable class is the true one."""
-        return np.asarray(self.probability.argmax(axis=1) == self.label_index, np.bool_)
-
-    def where(self, chosen: Booleans) -> JudgedFilms:
-        """The films that `chosen` marks."""
-        return JudgedFilms(
-            self.probability[chosen], self.label_index[chosen], self.group[chosen], self.turned_away[chosen]
-        )
-
-
 def subgroups(
-    predictions: Predictions, films: pd.DataFrame, calibration: Calibration, resampling: Resampling
+    predictions: Predictions, films: pd.DataFrame | None, calibration: Calibration, resampling: Resampling
 ) -> dict[str, list[dict[str, Any]]]:
     """All four columns of COLUMNS, each as `by_subgroup` gives it.
 
-    films: the manifest's table; view, sex and age come from its row of the same image_id.
+    films: the manifest's table; view, sex and age come from its row of the same image_id. Where None, the source alone.
     """
     judged = JudgedFilms.of(predictions, calibration)
     values = subgroup_values(predictions.judged.table, films)
@@ -80,8 +54,10 @@ def subgroups(
     }
 
 
-def subgroup_values(table: pd.DataFrame, films: pd.DataFrame) -> dict[str, NDArray[np.object_]]:
-    """For each of COLUMNS the value of each row of a table of scores, "" where unknown; films: the manifest's table."""
+def subgroup_values(table: pd.DataFrame, films: pd.DataFrame | None) -> dict[str, NDArray[np.object_]]:
+    """For each of COLUMNS the value of each row of a table of scores, "" where unknown; films: as for `subgroups`."""
+    if films is None:
+        return {"source": table["source"].to_numpy(object)}
     known = films.drop_duplicates("image_id").set_index("image_id").reindex(table["image_id"])
     found = {"source": table["source"].to_numpy(object)}
     for name in ("view", "sex"):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -29,35 +29,12 @@ from plainfilm.core.intervals import effective_groups, share_ends, standard_erro
 from plainfilm.core.metrics import reliability
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.ranking import Floats, Integers, each_once, share_of
+from plainfilm.judge.judged import JudgedFilms, Resampling
 
 CALIBRATION_MEASURES = ("ece", "classwise_ece", "brier", "log_loss")
 _CURVE_PREVALENCES = np.geomspace(0.001, 0.5, 41)
 _COVERAGES = np.linspace(0.02, 1, 50)
 _DIGITS = 5
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How intervals are drawn; see `plainfilm.core.bootstrap.bootstrap`."""
-
-    repeats: int = 2000
-    level: float = 0.95
-    seed: int = 0
-
-
-@dataclass(frozen=True)
-class _Films:
-    """Judged films: logit and probability (N, C), label_index (N,), group (N,), reasons to turn away (N,)."""
-
-    logit: Floats
-    probability: Floats
-    label_index: Integers
-    group: NDArray[np.object_]
-    turned_away: NDArray[np.object_]
-
-    @property
-    def is_right(self) -> NDArray[np.bool_]:
-        return np.asarray(self.probability.argmax(axis=1) == self.label_index, np.bool_)
 
 
 def trust(
@@ -67,10 +44,7 @@ def trust(
 
     prevalence: class -> the share of people who have it where the network is to be used, 0..1.
     """
-    judged = predictions.judged
-    films = _Films(
-        judged.logit, calibration.probability(judged.logit), judged.label_index, judged.group, judged.turned_away
-    )
+    films = JudgedFilms.of(predictions, calibration)
     found: dict[str, Any] = {"calibration": _calibration(films, predictions.classes, calibration, drawing)}
     found["operating_points"] = [
         _operating_point(point, films, predictions.classes, prevalence.get(point.label), drawing)
@@ -118,7 +92,7 @@ def _replicates(
 
 
 def _calibration(
-    films: _Films, classes: Sequence[str], calibration: Calibration, drawing: Resampling
+    films: JudgedFilms, classes: Sequence[str], calibration: Calibration, drawing: Resampling
 ) -> dict[str, Any]:
     raw = Calibration.none(classes).probability(films.logit)
     found: dict[str, Any] = {"reliability": {}}
@@ -144,7 +118,7 @@ def _calibration(
 
 
 def _operating_point(
-    point: OperatingPoint, films: _Films, classes: Sequence[str], prevalence: float | None, drawing: Resampling
+    point: OperatingPoint, films: JudgedFilms, classes: Sequence[str], prevalence: float | None, drawing: Resampling
 ) -> dict[str, Any]:
     c = list(classes).index(point.label)
     is_positive, is_called = films.label_index == c, films.probability[:, c] >= point.threshold
@@ -217,7 +191,7 @@ def _probability(log_odds: float) -> float:
 
 
 def _prediction_sets(
-    films: _Films, classes: Sequence[str], calibration: Calibration, drawing: Resampling
+    films: JudgedFilms, classes: Sequence[str], calibration: Calibration, drawing: Resampling
 ) -> dict[str, Any]:
     assert calibration.conformal is not None
     held = calibration.conformal.prediction_set(films.probability, calibration.error)
@@ -260,7 +234,7 @@ def _mean_sizes(
     return [Interval(*row) for row in np.stack([value, low, high, undefined_share], axis=1).tolist()]
 
 
-def _selective(films: _Films, drawing: Resampling) -> dict[str, Any]:
+def _selective(films: JudgedFilms, drawing: Resampling) -> dict[str, Any]:
     """The share of wrong answers among those of which the network is surest, over the share that is answered.
 
     Films that are turned away come last. Source: Geifman & El-Yaniv 2017, arXiv:1705.08500.
@@ -292,7 +266,7 @@ def _selective(films: _Films, drawing: Resampling) -> dict[str, Any]:
     return {"area": interval_json(area), "coverage": [round(float(x), _DIGITS) for x in _COVERAGES], **_columns(along)}
 
 
-def _turned_away(films: _Films, drawing: Resampling) -> dict[str, Any]:
+def _turned_away(films: JudgedFilms, drawing: Resampling) -> dict[str, Any]:
     is_away = films.turned_away != ""
     part = np.stack([is_away, ~is_away & films.is_right], axis=1)
     whole = np.stack([np.ones(len(is_away), np.bool_), ~is_away], axis=1)

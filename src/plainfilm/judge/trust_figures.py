@@ -109,7 +109,7 @@ def _predictive_values(points: Sequence[Mapping[str, Any]], classes: Sequence[st
 
 
 def _selective(selective: Mapping[str, Any]) -> tuple[Figure, str]:
-    figure = Figure(figsize=(5.6, 3.6))
+    figure = Figure(figsize=(6.2, 3.6))
     axes = figure.add_subplot(xlabel="Share of the films that is answered", ylabel="Wrong among those")
     axes.set_title("Error over the share answered, the surest first")
     x, value, low, high = (_numbers(selective[name]) for name in ("coverage", "value", "low", "high"))

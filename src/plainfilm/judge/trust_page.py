@@ -8,9 +8,11 @@ from typing import Any
 
 from plainfilm.core.bootstrap import format_interval, interval_of
 from plainfilm.core.calibration import Calibration
+from plainfilm.core.manifest import shown
 from plainfilm.core.page import (
     Html,
     Section,
+    alert,
     bullets,
     estimate,
     figures,
@@ -170,12 +172,11 @@ def _turned_away(found: Mapping[str, Any] | None, split_name: str) -> Iterator[H
             "Whether a picture is a chest film like those of the training was not asked: no embedding is known."
         )
         return
-    share, rest = interval_of(found["share"]), interval_of(found["accuracy_of_the_rest"])
+    share, rest = (format_interval(interval_of(found[name])) for name in ("share", "accuracy_of_the_rest"))
     reasons = "; ".join(f"{reason}: {films:,}" for reason, films in found["reasons"].items())
     yield paragraph(
         "A picture that is no frontal chest film, or lies far from all training films, gets no answer. Of the "
-        f"{split_name} films {found['films']:,} are turned away ({format_interval(share)})"
-        f"{f' – {reasons}' if reasons else ''}. Accuracy on the others: {format_interval(rest)}."
+        f"{split_name} films {share} are turned away{f' ({reasons})' if reasons else ''}. Accuracy on the others: {rest}."
     )
 
 
@@ -212,3 +213,10 @@ def _prediction_sets(
         *numbers("Films", f"Set holds it (wanted {1 - found['error']:g})", "Mean set size", "Validation films"),
     ]
     yield table("Prediction sets by true class", columns, rows)
+    missed = [name for name, one in found["by_class"].items() if interval_of(one["coverage"]).high < 1 - found["error"]]
+    if missed:
+        yield alert(
+            "warning",
+            f"The sets hold less than was wanted: {shown(missed)}",
+            "Validation films do not stand for these: they are few, or helped to choose the weights, or differ from these.",
+        )

@@ -58,12 +58,12 @@ def _one_row_a_film(rows: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
         kinds = repeated[repeated[name] != ""].groupby("path", sort=False)[name].agg(lambda given: sorted(set(given)))
         torn = kinds[kinds.map(len) > 1]
         if len(torn) and name in ("split", "side"):
-            first = f"{Path(torn.index[0]).name} in {' and '.join(torn.iloc[0])}"
+            first = f"{Path(str(torn.index[0])).name} in {' and '.join(torn.iloc[0])}"
             raise BadSource(f"{counted(len(torn), 'file')} in two rows, on two sides of the split ({first})", path)
         agreed = kinds[kinds.map(len) == 1].map(lambda given: given[0])
         firsts[name] = firsts[name].where(~firsts["path"].isin(kinds.index), firsts["path"].map(agreed).fillna(""))
         if len(torn):
-            files = shown([f"{Path(film).name} ({', '.join(given)})" for film, given in torn.items()])
+            files = shown([f"{Path(str(film)).name} ({', '.join(given)})" for film, given in torn.items()])
             unknown.append(f"{name} of {files}")
     notes.append(
         f"{path.name}: {counted(repeated['path'].nunique(), 'file')} in two rows or more, joined into one each"
