@@ -198,7 +198,8 @@ def test_the_scores_of_subgroups_are_told_where_they_were_measured(case):
         name: [{"value": which, "films": 40, "accuracy": value}]
         for name, which in (("sex", "F"), ("age", "under 18"), ("view", "PA"))
     }
-    test = {**metrics["splits"]["test"], "subgroups": found}
+    test = metrics["splits"]["test"]
+    test = {**test, "subgroups": {**test["subgroups"], **found}}
     item = claim((run, manifest, {**metrics, "splits": {**metrics["splits"], "test": test}}))["37"]
     assert (
         "Test split, accuracy by sex: F 0.900 (0.800 to 0.950) on 40 films." in item.known

@@ -117,7 +117,8 @@ def subgroups(evidence: Evidence) -> Fact:
 
 
 def _subgroups(evidence: Evidence) -> Mapping[str, Any]:
-    return evidence.measured.get("subgroups", {})
+    found: Mapping[str, Any] = evidence.measured.get("subgroups", {})
+    return found
 
 
 def outside(evidence: Evidence) -> Fact:
