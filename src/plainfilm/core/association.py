@@ -6,14 +6,14 @@ Films come in groups that are not independent, so intervals are drawn over group
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from plainfilm.core.bootstrap import Groups, Interval, percentile_interval, resample
-from plainfilm.core.ranking import Floats, Integers, each_once, refuse_lengths, share_of
+from plainfilm.core.bootstrap import Groups, Interval, percentile_intervals
+from plainfilm.core.ranking import Floats, Integers, refuse_lengths, share_of
 
 Indices = npt.NDArray[np.intp]
 
@@ -72,14 +72,16 @@ def associate(
         of_classes = [cramers_v(np.stack([table[..., c], others[..., c]], axis=2)) for c in range(len(classes))]
         return np.stack([*shares, cramers_v(table), *of_classes], axis=1)
 
-    value = statistic(each_once(len(label)))[0]
-    low, high, undefined_share = percentile_interval(resample(statistic, group, repeats=repeats, seed=seed), level)
-    mirrored = np.clip([2 * value - high, 2 * value - low], 0, 1)  # unknown where the value is
-    low, high = np.minimum(low, mirrored[0]), np.maximum(high, mirrored[1])
-    accuracy, commonest, whole, *of_classes = (
-        Interval(*row) for row in np.stack([value, low, high, undefined_share], axis=1).tolist()
-    )
+    found = percentile_intervals(statistic, group, repeats=repeats, seed=seed, level=level)
+    accuracy, commonest, whole, *of_classes = map(_widened, found)
     return Association(whole, dict(zip(classes, of_classes, strict=True)), accuracy, commonest)
+
+
+def _widened(found: Interval) -> Interval:
+    """Both ends as far as the farther one of the percentiles and their mirror image about the value; within 0..1."""
+    farthest = np.minimum(found.low, 2 * found.value - found.high), np.maximum(found.high, 2 * found.value - found.low)
+    low, high = np.clip(farthest, 0, 1).tolist()  # unknown where the value is
+    return replace(found, low=low, high=high)
 
 
 def cramers_v(table: npt.ArrayLike) -> Floats:

@@ -198,6 +198,23 @@ def curve_bands(
     return {name: CurveBands(*curves) for name, curves in zip(classes, bands, strict=True)}
 
 
+def percentile_intervals(
+    statistic: Callable[[Integers], Floats],
+    group: Groups,
+    *,
+    repeats: int,
+    seed: int,
+    level: float = 0.95,
+) -> list[Interval]:
+    """K numbers of the films as they are, each with the percentiles of its replicates.
+
+    statistic: as for `resample`, and gives (W, K). All else, and what is raised, is as for `resample` and `percentile_interval`.
+    """
+    value = statistic(each_once(len(group)))[0]
+    low, high, undefined_share = percentile_interval(resample(statistic, group, repeats=repeats, seed=seed), level)
+    return [Interval(*row) for row in np.stack([value, low, high, undefined_share], axis=1).tolist()]
+
+
 def resample(
     statistic: Callable[[Integers], Floats],
     group: Groups,

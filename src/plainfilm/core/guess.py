@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from plainfilm.core.bootstrap import Groups, Interval, percentile_interval, resample
+from plainfilm.core.bootstrap import Groups, Interval, percentile_intervals
 from plainfilm.core.metrics import RankedTable
-from plainfilm.core.ranking import Floats, Integers, each_once, refuse_lengths, share_of
+from plainfilm.core.ranking import Floats, Integers, refuse_lengths, share_of
 
 _LANDMARKS = 200
 _FARTHEST = 5.0  # standard deviations; what lies beyond is as good as there
@@ -101,10 +101,8 @@ def score_guesses(
         balanced = share_of(np.nansum(recall, axis=1), (~np.isnan(recall)).sum(axis=1))
         return np.column_stack([balanced, table.measures(weight)[:, chosen]])
 
-    value = statistic(each_once(len(label)))[0]
-    low, high, undefined_share = percentile_interval(resample(statistic, group, repeats=repeats, seed=seed), level)
-    rows = np.stack([value, low, high, undefined_share], axis=1).tolist()
-    balanced, accuracy, macro, *of_classes = (Interval(*row) for row in rows)
+    found = percentile_intervals(statistic, group, repeats=repeats, seed=seed, level=level)
+    balanced, accuracy, macro, *of_classes = found
     return Score(accuracy, balanced, macro, dict(zip(classes, of_classes, strict=True)))
 
 
