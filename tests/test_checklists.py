@@ -191,21 +191,18 @@ def test_another_manifest_fills_in_nothing_about_films(case):
     assert "not the one that the run was trained on" in items["19"].author[0]
 
 
-def test_the_scores_of_subgroups_are_told_where_they_were_measured(case):
-    run, manifest, metrics = case
-    value = {"value": 0.9, "low": 0.8, "high": 0.95}
-    found = {
-        name: [{"value": which, "films": 40, "accuracy": value}]
-        for name, which in (("sex", "F"), ("age", "under 18"), ("view", "PA"))
-    }
-    test = metrics["splits"]["test"]
-    test = {**test, "subgroups": {**test["subgroups"], **found}}
-    item = claim((run, manifest, {**metrics, "splits": {**metrics["splits"], "test": test}}))["37"]
+def test_the_scores_of_subgroups_are_told_where_they_are_known(tmp_path, case):
+    item = claim(case)["37"]
+    women = next(row for row in case[2]["splits"]["test"]["subgroups"]["sex"] if row["value"] == "F")
+    told = f"F {women['accuracy']['value']:.3f} ({women['accuracy']['low']:.3f} to {women['accuracy']['high']:.3f}) on 40 films"
+    assert any(text.startswith("Test split, accuracy by sex: ") and told in text for text in item.known)
+    assert sum("source north" in text for text in item.known) == 1 and item.status == "filled in"
+    items = claim(make_case(tmp_path, change=without("sex", "age", "view")))
+    assert items["37"].status == "in part"
+    assert items["37"].author == ("scores by sex, age, view were not measured or are not known",)
     assert (
-        "Test split, accuracy by sex: F 0.900 (0.800 to 0.950) on 40 films." in item.known
-        and item.status == "filled in"
+        "Looked at: scores by source" in items["30"].known[0] and "scores by sex, age or view" in items["30"].author[0]
     )
-    assert claim(case)["37"].author == ("scores by sex, age, view were not measured or are not known",)
 
 
 def test_probast_ai_is_never_filled_in_and_rates_nothing(case):

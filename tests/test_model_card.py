@@ -80,7 +80,7 @@ def make_case(
         train, val = (predictions.where(predictions.table["split"] == name) for name in ("train", "val"))
         fitted = calibrate(train, val, Wishes())
         fitted.write(run / "calibration.json")
-    metrics = evaluate_predictions(predictions, fitted, repeats=40)
+    metrics = evaluate_predictions(predictions, fitted, films, repeats=40)
     return run, manifest, {**metrics, "file_alone": FILE_ALONE}
 
 

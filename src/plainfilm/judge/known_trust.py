@@ -150,7 +150,9 @@ def robustness(evidence: Evidence) -> Fact:
     tried = {
         "scores by source": any(one["value"] for one in _subgroups(evidence).get("source", ())),
         "a guess from the file alone": bool(evidence.metrics.get("file_alone")),
-        "scores by subgroup": any(row["value"] for rows in _subgroups(evidence).values() for row in rows),
+        "scores by sex, age or view": any(
+            row["value"] for name, rows in _subgroups(evidence).items() if name != "source" for row in rows
+        ),
         "films of another place": bool(evidence.outside),
     }
     done, open_ = ([name for name, is_done in tried.items() if is_done is wanted] for wanted in (True, False))
