@@ -64,7 +64,7 @@ def train_runs(
     read_test: whether the evaluation reads the test split too; train and validation are always reported.
     Raises what learn.train and evaluate raise.
     """
-    _require("train")
+    require_extra("train")
     from plainfilm.learn.train import train
 
     out: Progress = progress or Silence()
@@ -112,7 +112,7 @@ def evaluate_run(
     Writes predictions.csv, calibration.json, metrics.json, report.html and model_card.md.
     Every reading of the test split is counted in the run before it happens.
     """
-    _require("evaluate")
+    require_extra("evaluate")
     from plainfilm.judge.calibrate import calibrate
     from plainfilm.judge.doubts import scores_of_file
     from plainfilm.judge.evaluate import evaluate_predictions
@@ -216,7 +216,7 @@ def _refuse_foreign(directory: Path) -> None:
 
 def predict_paths(run: Run, sources: Sequence[Path], progress: Progress | None = None) -> Predictions:
     """Scores of a run on files, and on all films in folders. Raises BadImage where a source is missing or a folder empty."""
-    _require("predict")
+    require_extra("predict")
     from plainfilm.learn.infer import predict_films
 
     run.require_complete()
@@ -273,7 +273,7 @@ def run_demo(
     directory: Path, *, films_per_class: int = 200, seed: int = 0, progress: Progress | None = None
 ) -> Evaluation:
     """The whole job on phantoms: draw them, prepare, train, evaluate with the test split, report."""
-    _require("demo")
+    require_extra("demo")
     out: Progress = progress or Silence()
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise BadRun("is no empty folder: choose another -o", directory)
@@ -302,7 +302,8 @@ def _demo(directory: Path, phantoms: Path, films_per_class: int, seed: int, out:
     return evaluation
 
 
-def _require(command: str) -> None:
+def require_extra(command: str) -> None:
+    """Raise MissingExtra where a package that training and judging need is not installed. command: the one that needs it."""
     for package in _NEEDED:
         if importlib.util.find_spec(package) is None:
             raise MissingExtra(f"plainfilm {command}", package)

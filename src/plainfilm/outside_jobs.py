@@ -20,8 +20,7 @@ from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
 from plainfilm.core.words import counted
 from plainfilm.errors import BadConfig, BadManifest, BadRun
-from plainfilm.jobs import Evaluation, train_runs
-from plainfilm.jobs import _require as require_extra
+from plainfilm.jobs import Evaluation, require_extra, train_runs
 from plainfilm.prepare.left_out import leave_sources_out
 from plainfilm.prepare.overlap import Thumbnails, find_overlap
 

@@ -34,19 +34,13 @@ import pandas as pd
 
 from plainfilm.core.bootstrap import (
     Band,
-    Interval,
     bootstrap,
     curve_bands,
-    index_groups,
     interval_json,
-    resample,
 )
 from plainfilm.core.calibration import Calibration
-from plainfilm.core.intervals import effective_groups, share_ends, standard_error
 from plainfilm.core.manifest import SPLITS
-from plainfilm.core.metrics import RankedTable
 from plainfilm.core.predictions import Predictions
-from plainfilm.core.ranking import Floats, Integers, each_once, share_of
 from plainfilm.errors import BadPredictions
 from plainfilm.judge.judged import JudgedFilms, Resampling
 from plainfilm.judge.subgroups import subgroups
@@ -55,7 +49,6 @@ from plainfilm.judge.trust import trust
 FORMAT_VERSION = 1
 SPLIT_NAMES = {"train": "training", "val": "validation", "test": "test"}
 _CURVE_DIGITS = 5  # of a height in 0..1: finer than any screen, a third of the file
-_AVERAGES = ("macro_specificity", "weighted_precision", "weighted_recall", "weighted_specificity")
 
 
 def evaluate_predictions(
@@ -122,7 +115,6 @@ def _split(
         "unlabelled": int((is_readable & ~is_labelled).sum()),
         "metrics": {
             **{name: interval_json(interval) for name, interval in measured.measures.items()},
-            **_averages(judged, predictions.classes, resampling),
             **{f"support/{name}": int(films) for name, films in zip(predictions.classes, support, strict=True)},
         },
         "confusion": {
@@ -132,40 +124,6 @@ def _split(
         "subgroups": subgroups(predictions, films, calibration, resampling),
         "curves": _curves(judged, predictions.classes, resampling),
     }
-
-
-def _averages(
-    judged: JudgedFilms, classes: tuple[str, ...], resampling: Resampling
-) -> dict[str, dict[str, float | None]]:
-    """Means over classes that a classification report shows and the measures do not hold, on the same replicates."""
-    table = RankedTable(judged.probability, judged.label_index, classes)
-
-    def statistic(weight: Integers) -> Floats:
-        return _averages_of(table.confusion(weight))
-
-    value = statistic(each_once(table.films))[0]
-    replicates = resample(statistic, judged.group, repeats=resampling.repeats, seed=resampling.seed)
-    place, groups = index_groups(judged.group)
-    error = standard_error(replicates, groups) if groups > 1 else np.zeros(len(value))
-    of_groups = effective_groups(place, np.ones((table.films, 1), np.bool_))
-    low, high = share_ends(value, error, of_groups, float(table.films), resampling.level)
-    return {name: interval_json(Interval(*ends)) for name, *ends in zip(_AVERAGES, value, low, high, strict=True)}
-
-
-def _averages_of(confusion: Floats) -> Floats:
-    """(W, C, C) -> (W, 4), in the order of _AVERAGES; a mean leaves out the classes without that measure."""
-    hits = np.diagonal(confusion, axis1=1, axis2=2)  # (W, C)
-    support, predicted, films = confusion.sum(axis=2), confusion.sum(axis=1), confusion.sum(axis=(1, 2))[:, None]
-    precision, recall = share_of(hits, predicted), share_of(hits, support)
-    specificity = share_of(films - support - predicted + hits, films - support)
-
-    def mean(value: Floats, weight: Floats) -> Floats:
-        weight = np.where(np.isnan(value), 0, weight)
-        return share_of(np.nansum(value * weight, axis=1), weight.sum(axis=1))
-
-    equal = np.ones_like(support)
-    means = ((specificity, equal), (precision, support), (recall, support), (specificity, support))
-    return np.stack([mean(value, weight) for value, weight in means], axis=1)
 
 
 def _curves(judged: JudgedFilms, classes: tuple[str, ...], resampling: Resampling) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _sections(evidence: OutsideEvidence) -> Iterator[Section]:
     if evidence.metrics["scores"] is not None:
         yield subgroups_section(evidence)
         yield from trust_sections(
-            evidence.scores["trust"], evidence.calibration, _PLACE, evidence.colours, evidence.figure
+            evidence.scores["trust"], evidence.calibration, "films from elsewhere", evidence.colours, evidence.figure
         )
         yield mistakes_section(evidence)
     if evidence.metrics["left_out"]:
@@ -143,7 +143,7 @@ def _worth(evidence: OutsideEvidence) -> Section:
         "What it is worth here",
         alert(first.level, first.title, *first.sentences),
         _cards(evidence),
-        paragraph(" ".join(filter(None, told)), _commonest(evidence)),
+        paragraph(" ".join(filter(None, told))),
         *(alert(doubt.level, doubt.title, *doubt.sentences) for doubt in others),
     )
 
@@ -163,17 +163,6 @@ def _cards(evidence: OutsideEvidence) -> Html:
     readings = evidence.metrics["readings"]
     found.append(Card("These films read", f"{readings:,}", f"time{'s' if readings > 1 else ''} for this run"))
     return cards(found)
-
-
-def _commonest(evidence: OutsideEvidence) -> str:
-    if evidence.metrics["scores"] is None:
-        return ""
-    support = {name: evidence.scores["metrics"][f"support/{name}"] for name in evidence.predictions.classes}
-    commonest = max(support, key=lambda name: support[name])
-    return (
-        f" Always answering “{commonest}”, the commonest class here, would reach an accuracy of "
-        f"{support[commonest] / evidence.scores['films']:.3f}."
-    )
 
 
 # Seen and unseen ------------------------------------------------------------------------------------------------------

@@ -191,7 +191,11 @@ def _sections(evidence: _Evidence) -> Iterator[Section]:
     yield _curves(evidence)
     if "trust" in evidence.measured:
         yield from trust_sections(
-            evidence.measured["trust"], evidence.calibration, evidence.split_name, evidence.colours, evidence.figure
+            evidence.measured["trust"],
+            evidence.calibration,
+            f"{evidence.split_name} films",
+            evidence.colours,
+            evidence.figure,
         )
     yield _subgroups(evidence)
     yield from _gallery(evidence)

@@ -71,7 +71,12 @@ def _bins(axes: Axes, bins: Mapping[str, Sequence[float | None]], colour: str) -
 
 def _predictive_values(points: Sequence[Mapping[str, Any]], classes: Sequence[str]) -> tuple[Figure, str] | None:
     """PPV and NPV over prevalence at the thresholds for sensitivity, a panel a class."""
-    chosen = [point for point in points if point["aim"] == "sensitivity"] or list(points)
+    known = [
+        point
+        for point in points
+        if point["sensitivity"]["value"] is not None and point["specificity"]["value"] is not None
+    ]
+    chosen = [point for point in known if point["aim"] == "sensitivity"] or known
     if not chosen:
         return None
     looks = class_looks(classes)

@@ -36,16 +36,16 @@ Figure = Callable[[str, str], Html]
 
 
 def trust_sections(
-    trust: Mapping[str, Any], calibration: Calibration, split_name: str, colours: Mapping[str, str], figure: Figure
+    trust: Mapping[str, Any], calibration: Calibration, whose: str, colours: Mapping[str, str], figure: Figure
 ) -> Iterator[Section]:
-    """Three sections. trust: as `judge.trust.trust` gives it for the split that is shown, of this name.
+    """Three sections. trust: as `judge.trust.trust` gives it for the films that are shown.
 
-    figure: the figure of a name, with a caption; nothing where there is none.
+    whose: what those are called, such as "test films". figure: the figure of a name, with a caption; nothing where there is none.
     """
-    yield _calibration(trust["calibration"], calibration, split_name, figure)
+    yield _calibration(trust["calibration"], calibration, whose, figure)
     if trust["operating_points"]:
-        yield _operating_points(trust["operating_points"], split_name, colours, figure)
-    yield _abstention(trust, calibration, split_name, colours, figure)
+        yield _operating_points(trust["operating_points"], whose, colours, figure)
+    yield _abstention(trust, calibration, whose, colours, figure)
 
 
 def scaling_text(calibration: Calibration) -> str:
@@ -66,7 +66,7 @@ def scaling_text(calibration: Calibration) -> str:
     return f"Probabilities are rescaled by one temperature, {scaling.temperature:.3f}, {rests}: {meaning}."
 
 
-def _calibration(found: Mapping[str, Any], calibration: Calibration, split_name: str, figure: Figure) -> Section:
+def _calibration(found: Mapping[str, Any], calibration: Calibration, whose: str, figure: Figure) -> Section:
     rows = (
         [title, *(estimate(interval_of(found[when][name]), 4) for when in ("before", "after"))]
         for name, title in _MEASURES.items()
@@ -74,7 +74,7 @@ def _calibration(found: Mapping[str, Any], calibration: Calibration, split_name:
     return section(
         "Calibration",
         paragraph(
-            f"Does a probability of 0.9 come true nine times in ten? {split_name.capitalize()} split. {scaling_text(calibration)} "
+            f"Does a probability of 0.9 come true nine times in ten? Judged on the {whose}. {scaling_text(calibration)} "
             "All other numbers of this report rest on the calibrated probabilities."
         ),
         figures(
@@ -84,12 +84,17 @@ def _calibration(found: Mapping[str, Any], calibration: Calibration, split_name:
             )
         ),
         table("Lower is better in every row", [*texts("Measure"), *numbers("Before", "After")], rows),
+        paragraph(
+            "Chance makes a calibration error too large on few films, never too small; its interval makes up for that, the number "
+            "does not.",
+            soft=True,
+        ),
         bullets(f"{note[0].upper()}{note[1:]}." for note in calibration.notes) if calibration.notes else "",
     )
 
 
 def _operating_points(
-    points: Sequence[Mapping[str, Any]], split_name: str, colours: Mapping[str, str], figure: Figure
+    points: Sequence[Mapping[str, Any]], whose: str, colours: Mapping[str, str], figure: Figure
 ) -> Section:
     columns = [
         *texts("Class", "Chosen for"),
@@ -111,7 +116,7 @@ def _operating_points(
         "Operating points",
         paragraph(
             f"A class is called where its probability reaches the threshold. Thresholds were chosen on validation films and "
-            f"are judged here on the {split_name} split."
+            f"are judged here on the {whose}."
         ),
         table("One class against the rest, at its thresholds", columns, rows),
         _at_prevalence(asked, colours),
@@ -152,12 +157,12 @@ def _at_prevalence(asked: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
 
 
 def _abstention(
-    trust: Mapping[str, Any], calibration: Calibration, split_name: str, colours: Mapping[str, str], figure: Figure
+    trust: Mapping[str, Any], calibration: Calibration, whose: str, colours: Mapping[str, str], figure: Figure
 ) -> Section:
     return section(
         "Abstention",
-        *_turned_away(trust.get("turned_away"), split_name),
-        *_prediction_sets(trust.get("prediction_sets"), calibration, split_name, colours),
+        *_turned_away(trust.get("turned_away"), whose),
+        *_prediction_sets(trust.get("prediction_sets"), calibration, whose, colours),
         figures(
             figure(
                 "selective", "Where only the surest answers are given, fewer are wrong. Band: interval, point by point."
@@ -166,7 +171,7 @@ def _abstention(
     )
 
 
-def _turned_away(found: Mapping[str, Any] | None, split_name: str) -> Iterator[Html]:
+def _turned_away(found: Mapping[str, Any] | None, whose: str) -> Iterator[Html]:
     if found is None:
         yield paragraph(
             "Whether a picture is a chest film like those of the training was not asked: no embedding is known."
@@ -176,12 +181,12 @@ def _turned_away(found: Mapping[str, Any] | None, split_name: str) -> Iterator[H
     reasons = "; ".join(f"{reason}: {films:,}" for reason, films in found["reasons"].items())
     yield paragraph(
         "A picture that is no frontal chest film, or lies far from all training films, gets no answer. Of the "
-        f"{split_name} films {share} are turned away{f' ({reasons})' if reasons else ''}. Accuracy on the others: {rest}."
+        f"{whose} {share} are turned away{f' ({reasons})' if reasons else ''}. Accuracy on the others: {rest}."
     )
 
 
 def _prediction_sets(
-    found: Mapping[str, Any] | None, calibration: Calibration, split_name: str, colours: Mapping[str, str]
+    found: Mapping[str, Any] | None, calibration: Calibration, whose: str, colours: Mapping[str, str]
 ) -> Iterator[Html]:
     if found is None:
         return
@@ -192,7 +197,7 @@ def _prediction_sets(
     yield paragraph(
         "A prediction set holds every class that cannot be ruled out at an error of "
         f"{found['error']:g}, class by class (conformal prediction). "
-        f"On the {split_name} split it holds the truth for {told['coverage']} of the films and has {told['size']} classes; "
+        f"Of the {whose}, it holds the truth for {told['coverage']}, and has {told['size']} classes; "
         f"{told['single']} of the films have exactly one, and of these {told['single_accuracy']} are right; "
         f"{told['empty']} have none: like no class."
     )
