@@ -194,8 +194,8 @@ def test_another_manifest_fills_in_nothing_about_films(case):
 def test_the_scores_of_subgroups_are_told_where_they_are_known(tmp_path, case):
     item = claim(case)["37"]
     women = next(row for row in case[2]["splits"]["test"]["subgroups"]["sex"] if row["value"] == "F")
-    told = f"F {women['accuracy']['value']:.3f} ({women['accuracy']['low']:.3f} to {women['accuracy']['high']:.3f}) on 40 films"
-    assert any(text.startswith("Test split, accuracy by sex: ") and told in text for text in item.known)
+    told = f"F: {women['accuracy']['value']:.3f} ({women['accuracy']['low']:.3f} to {women['accuracy']['high']:.3f}) on 40 films"
+    assert any(text.startswith("Test split, accuracy by sex. ") and told in text for text in item.known)
     assert sum("source north" in text for text in item.known) == 1 and item.status == "filled in"
     items = claim(make_case(tmp_path, change=without("sex", "age", "view")))
     assert items["37"].status == "in part"

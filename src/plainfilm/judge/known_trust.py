@@ -107,11 +107,11 @@ def subgroups(evidence: Evidence) -> Fact:
     told = []
     for column, rows in columns.items():
         each = [
-            f"{row['value']} {format_interval(interval_of(row['accuracy']))} on {count(row['films'], 'film')}"
+            f"{row['value']}: {format_interval(interval_of(row['accuracy']))} on {count(row['films'], 'film')}"
             for row in rows[:LISTED]
             if row["value"]
         ]
-        told += [f"{evidence.shown_name.capitalize()} split, accuracy by {column}: {', '.join(each)}."] if each else []
+        told += [f"{evidence.shown_name.capitalize()} split, accuracy by {column}. {'; '.join(each)}."] if each else []
     absent = [column for column in ("sex", "age", "view") if not any(row["value"] for row in columns.get(column, ()))]
     return Fact.of(*told, missing=f"scores by {listed(absent)} were not measured or are not known" if absent else "")
 
