@@ -380,6 +380,9 @@ def test_two_classes_one_class_and_one_group():
         [contestant("a", patient, sure=0, seed=1), contestant("b", patient, sure=4, seed=2)], repeats=20
     )
     assert all(verdict.p == 1 for verdict in comparison.differences[0].verdicts.values())
+    for interval in (*comparison.rows[0].measures.values(), *comparison.differences[0].measures.values()):
+        assert math.isnan(interval.low) and math.isnan(interval.high) and not math.isnan(interval.value)
+    assert "(interval unknown)" in comparison_text(comparison)
     for one in (comparison, compare([contestant("a", single, seed=1), contestant("b", single, seed=2)], repeats=20)):
         made = {"command": "python", "made_at": "now", "versions": {}}
         assert "Verdict" in compare_page(one, [], made) and comparison_text(one)
@@ -451,6 +454,17 @@ def test_seeds_are_one_method_and_folds_are_pooled(tmp_path):
     np.testing.assert_allclose(plain[1][fold == 1], softmax(expected.logit)[fold == 1], atol=1e-6)
     comparison = compare(open_contestants([tmp_path], "test"), repeats=2)
     assert comparison.differences[0].is_of_methods
+
+
+def test_a_run_on_one_split_and_runs_on_folds_are_not_one_method(tmp_path):
+    rows = films()
+    run_on_disk(tmp_path / "plain", scored(rows))
+    for k in range(2):
+        part = np.where(np.arange(240) // 2 % 2 == k, "test", "train")
+        run_on_disk(
+            tmp_path / "cv" / f"split_f{k}-seed0", scored(rows.assign(split=part)), replace(CONFIG, split=f"split_f{k}")
+        )
+    assert sorted(each.name for each in open_contestants([tmp_path], "test")) == ["cv", "plain"]
 
 
 def test_repeats_count_like_seeds_and_a_missing_fold_is_named(tmp_path):
@@ -684,6 +698,16 @@ def test_a_refused_comparison_reads_nothing_and_writes_nothing(tmp_path):
     said = _command(run.directory, tmp_path / "fewer.csv", "-o", tmp_path / "out", code=1).stderr
     assert "different films: 5 only in" in said and len(said.splitlines()) == 1
     assert run.test_readings == 0 and not (tmp_path / "out").exists()
+
+
+def test_a_comparison_on_validation_is_no_reading_of_the_test_split(tmp_path):
+    rows = films().assign(split="val")
+    runs = [
+        run_on_disk(tmp_path / name, scored(rows, 2, 1), replace(CONFIG, epochs=k)) for k, name in ((1, "a"), (2, "b"))
+    ]
+    compared = compare_runs([run.directory for run in runs], tmp_path / "out", split="val")
+    assert [run.test_readings for run in runs] == [0, 0] and compared.test_readings == {}
+    assert "How often the test split was read" not in compared.page.read_text()
 
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path):

@@ -49,7 +49,7 @@ def delong_covariance(score, is_positive):
 
 
 def obuchowski_covariance(score, is_positive, group):
-    """Equations 3 to 5 of Obuchowski 1997, cluster by cluster."""
+    """S10, S01 and S11 of Obuchowski 1997, cluster by cluster."""
     clusters = np.unique(group)
     m, n = is_positive.sum(), (~is_positive).sum()
     psi = [kernel(one, is_positive) for one in score]

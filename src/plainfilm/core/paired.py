@@ -54,7 +54,7 @@ def sign_flip_test(
     The null distribution is the exact one: the groups' differences are convolved one by one, which is no simulation.
     With one film a group and differences of -1, 0 and 1 the p-value is that of the exact binomial McNemar test.
     Raises ValueError where lengths differ or a difference is no integer.
-    Source: Fisher 1935 (The Design of Experiments, section 21); McNemar 1947, doi:10.1007/BF02295996.
+    Source: Fisher 1935 (The Design of Experiments, chapter 3); McNemar 1947, doi:10.1007/BF02295996.
     """
     difference, group_index = np.asarray(difference), np.asarray(group_index)
     refuse_lengths(difference=difference, group_index=group_index)
@@ -139,7 +139,7 @@ def grouped_covariance(influence: npt.ArrayLike, stratum: npt.ArrayLike, group_i
     group_index: (N,) int from 0.
     Returns (K, K). NaN where a stratum has films of one group only, which cannot tell how groups differ.
     With two strata this is Obuchowski's S10 / M + S01 / N + 2 S11 / (M N); with one film a group it is DeLong's covariance.
-    Source: Obuchowski 1997, doi:10.2307/2533958, equations 3 to 5.
+    Source: Obuchowski 1997, doi:10.2307/2533958.
     """
     influence, stratum, group_index = (
         np.atleast_2d(np.asarray(influence, float)),

@@ -205,7 +205,7 @@ def _of_mean(value: Floats, ends: Floats, replicate: Floats) -> Interval:
     mean = float(value.mean())
 
     def reach(apart: Floats) -> float:
-        return math.sqrt(max(0.0, float(apart @ alike @ apart))) / len(apart)
+        return float(np.sqrt(np.maximum(apart @ alike @ apart, 0.0))) / len(apart)  # NaN stays NaN
 
     return Interval(mean, mean - reach(value - ends[:, 0]), mean + reach(ends[:, 1] - value), undefined_share)
 
