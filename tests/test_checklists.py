@@ -14,9 +14,16 @@ from plainfilm.core.manifest import Manifest
 from plainfilm.core.page import page
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
-from plainfilm.judge.checklists import NO_CLAIM, OUTLINES, STATUSES, checklist_section, checklists, write_checklists
+from plainfilm.judge.card.checklists import (
+    NO_CLAIM,
+    OUTLINES,
+    STATUSES,
+    checklist_section,
+    checklists,
+    write_checklists,
+)
+from plainfilm.judge.card.known import known_facts, read_outline
 from plainfilm.judge.evaluate import evaluate_predictions
-from plainfilm.judge.known import known_facts, read_outline
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from test_model_card import HOSTILE, NOTES, make_case, untrusted, without
 from test_report import Reader

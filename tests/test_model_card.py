@@ -17,10 +17,10 @@ from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.errors import BadRun
 from plainfilm.judge.calibrate import Wishes, calibrate
+from plainfilm.judge.card.known import known_facts
+from plainfilm.judge.card.model_card import TO_FILL_IN, card_section, model_card, write_model_card
 from plainfilm.judge.doubts import find_doubts
 from plainfilm.judge.evaluate import evaluate_predictions
-from plainfilm.judge.known import known_facts
-from plainfilm.judge.model_card import TO_FILL_IN, card_section, model_card, write_model_card
 from test_report import Reader
 
 CLASSES = ("COVID", "Normal")

@@ -31,12 +31,12 @@ from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.errors import MissingExtra
 from plainfilm.judge.background import films_section, provenance_section, training_section
-from plainfilm.judge.checklists import checklist_section, write_checklists
+from plainfilm.judge.card.checklists import checklist_section, write_checklists
+from plainfilm.judge.card.known import Facts, known_facts
+from plainfilm.judge.card.model_card import card_section, write_model_card
 from plainfilm.judge.doubts import find_doubts, scores_of_file
 from plainfilm.judge.evaluate import SPLIT_NAMES, shown_split
 from plainfilm.judge.gallery import LightBox, answers, right_by_class, surest_mistakes
-from plainfilm.judge.known import Facts, known_facts
-from plainfilm.judge.model_card import card_section, write_model_card
 from plainfilm.judge.score_tables import (
     classification_report,
     confusion_table,

@@ -25,8 +25,8 @@ from plainfilm.core.page import (
     texts,
 )
 from plainfilm.core.run import Run
-from plainfilm.judge.known import Facts, read_outline
-from plainfilm.judge.saying import escaped_markdown, markdown_table, sentence
+from plainfilm.judge.card.known import Facts, read_outline
+from plainfilm.judge.card.saying import escaped_markdown, markdown_table, sentence
 
 Status = Literal["filled in", "in part", "for the author"]
 STATUSES: tuple[Status, ...] = ("filled in", "in part", "for the author")

@@ -15,8 +15,8 @@ from plainfilm.core.files import write_text
 from plainfilm.core.html import element
 from plainfilm.core.page import NOTICE, Html, Section, bullets, folded, paragraph, section
 from plainfilm.core.run import Run
-from plainfilm.judge.known import Facts, read_outline
-from plainfilm.judge.saying import escaped_markdown, sentence
+from plainfilm.judge.card.known import Facts, read_outline
+from plainfilm.judge.card.saying import escaped_markdown, sentence
 
 FORMAT_VERSION = 1
 TO_FILL_IN = "For the author to fill in"

@@ -1,4 +1,4 @@
-"""What a run says about its network and its training, fact by fact; see `plainfilm.judge.evidence`."""
+"""What a run says about its network and its training, fact by fact; see `plainfilm.judge.card.evidence`."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from plainfilm.judge.card.evidence import Evidence, Fact, count
 from plainfilm.judge.evaluate import SPLIT_NAMES
-from plainfilm.judge.evidence import Evidence, Fact, count
 
 _MAIN = (
     "epochs", "batch_size", "optimizer", "learning_rate", "weight_decay", "schedule", "imbalance", "progressive", "averaging",

@@ -1,4 +1,4 @@
-"""What the metrics of a run say about its scores, fact by fact; see `plainfilm.judge.evidence`."""
+"""What the metrics of a run say about its scores, fact by fact; see `plainfilm.judge.card.evidence`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from plainfilm.core.bootstrap import format_interval, interval_of
 from plainfilm.core.page import Level
+from plainfilm.judge.card.evidence import LISTED, Evidence, Fact, count, listed
 from plainfilm.judge.doubts import FEW_FILMS
 from plainfilm.judge.evaluate import SPLIT_NAMES
-from plainfilm.judge.evidence import LISTED, Evidence, Fact, count, listed
 
 _OVERALL = {
     "accuracy": "accuracy", "balanced_accuracy": "balanced accuracy", "macro_auroc": "macro AUROC",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from plainfilm.core.bootstrap import format_interval, interval_of
-from plainfilm.judge.evidence import LISTED, Evidence, Fact, count, listed
+from plainfilm.judge.card.evidence import LISTED, Evidence, Fact, count, listed
 
 _ERRORS = {
     "ece": "expected calibration error",

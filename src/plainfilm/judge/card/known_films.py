@@ -1,4 +1,4 @@
-"""What the manifest says about the films of a run, fact by fact; see `plainfilm.judge.evidence`."""
+"""What the manifest says about the films of a run, fact by fact; see `plainfilm.judge.card.evidence`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pandas as pd
 
 from plainfilm.core.association import classes_tied_to_source, films_by_source
 from plainfilm.core.manifest import SPLITS
+from plainfilm.judge.card.evidence import LISTED, Evidence, Fact, count, listed, tally
 from plainfilm.judge.evaluate import SPLIT_NAMES
-from plainfilm.judge.evidence import LISTED, Evidence, Fact, count, listed, tally
 
 _TWINS_SOUGHT, _TWINS_NOT_SOUGHT = "pairs of near twins", "near twins were not looked for"  # as prepare's notes say it
 _TOLD_ELSEWHERE = ("split", _TWINS_SOUGHT, _TWINS_NOT_SOUGHT)  # by partition() and copies()

@@ -14,11 +14,11 @@ from typing import Any
 
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.run import Run
-from plainfilm.judge.evidence import Evidence, Fact
-from plainfilm.judge.known_films import FILM_FACTS
-from plainfilm.judge.known_scores import SCORE_FACTS
-from plainfilm.judge.known_training import TRAINING_FACTS
-from plainfilm.judge.known_trust import TRUST_FACTS
+from plainfilm.judge.card.evidence import Evidence, Fact
+from plainfilm.judge.card.known_films import FILM_FACTS
+from plainfilm.judge.card.known_scores import SCORE_FACTS
+from plainfilm.judge.card.known_training import TRAINING_FACTS
+from plainfilm.judge.card.known_trust import TRUST_FACTS
 
 Facts = Mapping[str, Fact]
 _FOREIGN = Fact.of(
