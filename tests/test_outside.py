@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -445,3 +448,42 @@ def test_prediction_sets_and_refusals_are_shown_for_foreign_labels():
     called = {one["label"]: one for one in metrics["called"]}
     assert called["COVID"]["single_set"]["value"] == 1
     assert 0 <= called["Tuberculosis"]["single_set"]["value"] <= 1
+
+
+def test_on_the_command_line(run_copy: Run, elsewhere: Manifest, tmp_path: Path) -> None:
+    def plainfilm(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-m", "plainfilm", "evaluate", str(run_copy.directory), *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "COLUMNS": "100"},
+        )
+        assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
+        return done
+
+    assert elsewhere.path is not None
+    on = ["--on", elsewhere.path.parent]
+    for arguments, said in (
+        (["--map", "Flu=COVID"], "--map goes with --on"),
+        (["-o", tmp_path / "there"], "-o goes with --on"),
+        ([*on, "--sensitivity", "0.9"], "takes the run's own thresholds"),
+        ([*on, "--map", "Flu=Influenza"], 'knows no class "Influenza"'),
+        ([*on, "--prevalence", "Flu=0.1"], "expected a class of the run"),
+    ):
+        assert said in plainfilm(*arguments, code=1).stderr, arguments
+    done = plainfilm(*on, "--map", "Flu=Viral Pneumonia", "-o", tmp_path / "there").stdout
+    assert "No film there is of Lung_Opacity." in done and "read once for this run" in done
+    assert (tmp_path / "there" / "report.html").is_file() and run_copy.test_readings == 0
+
+
+def test_a_set_of_one_class_can_be_prepared_to_judge_a_run_on(phantoms: Path, tmp_path: Path) -> None:
+    from plainfilm.errors import BadSource
+    from plainfilm.prepare.ingest import PrepareOptions, prepare
+
+    films = tmp_path / "films" / "Normal"
+    shutil.copytree(phantoms / "Normal" / "images", films)
+    with pytest.raises(BadSource, match="--no-split"):
+        prepare(tmp_path / "films", tmp_path / "refused")
+    made = prepare(tmp_path / "films", tmp_path / "data", PrepareOptions(split=False))
+    assert made.classes == ("Normal",) and set(made.films["split"]) == {""}
+    assert any("evaluate --on" in note for note in made.info["notes"])

@@ -56,12 +56,7 @@ def evaluate_outside(
     Raises BadConfig where `stated` names what is not there, or the manifest is the run's own.
     """
     require_extra("evaluate")
-    from plainfilm.core.chest import reasons
-    from plainfilm.judge.judged import Resampling
-    from plainfilm.judge.outside import judge_outside, relabelled
-    from plainfilm.judge.outside_page import write_outside_report
     from plainfilm.judge.vocabulary import match_classes
-    from plainfilm.learn.infer import predict_all
 
     out: Progress = progress or Silence()
     run.require_complete()
@@ -73,6 +68,12 @@ def evaluate_outside(
     vocabulary = match_classes(run.classes, labels, stated or {})
     if not len(films):
         raise BadManifest("has no readable film", manifest.path)
+    from plainfilm.core.chest import reasons  # what takes long to load comes after what may be refused
+    from plainfilm.judge.judged import Resampling
+    from plainfilm.judge.outside import judge_outside, relabelled
+    from plainfilm.judge.outside_page import write_outside_report
+    from plainfilm.learn.infer import predict_all
+
     trained_on = _checked(run, trained_on) if trained_on else _trained_on(run)
     calibration = _calibration(run, trained_on, out)
     own = _own(run, trained_on, out)

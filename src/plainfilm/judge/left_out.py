@@ -12,6 +12,7 @@ that was left out. An interval is {"value", "low", "high"}.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -73,7 +74,7 @@ def left_out_sentences(found: Mapping[str, Any]) -> list[str]:
             continue
         accuracy = {name: interval_of(value) for name, value in one["accuracy"].items()}
         loss = accuracy["loss"]
-        verdict = "loses" if loss.low > 0 else "gains" if loss.high < 0 else "no difference beyond chance:"
+        verdict = "a loss of" if loss.low > 0 else "a gain, a loss of" if loss.high < 0 else "a loss is not shown:"
         told.append(
             f"Without {one['source']}: accuracy {accuracy['own'].value:.3f} on"
             f" {counted(one['own_films'], 'validation film')} of the other sources, {accuracy['there'].value:.3f} on"
@@ -98,13 +99,13 @@ def left_out_page(found: Mapping[str, Any], name: str) -> str:
     """One offline page: the losses, then each source by class."""
     colours = {label: look.colour for label, look in class_looks(found["classes"]).items()}
     losses = [interval_of(one["accuracy"]["loss"]) for one in found["sources"] if "accuracy" in one]
-    worst = max(losses, key=lambda loss: loss.value, default=None)
-    is_lost = worst is not None and any(loss.low > 0 for loss in losses)
-    title = (
-        f"On a source that it never saw, the network loses up to {worst.value:.2f} of accuracy"
-        if worst is not None and is_lost
-        else "No loss beyond chance on a source that it never saw"
-    )
+    is_lost = any(loss.low > 0 for loss in losses)
+    if is_lost:
+        most = max(loss.value for loss in losses if loss.low > 0)
+        title = f"On a source that it never saw, the network loses up to {most:.2f} of accuracy"
+    else:
+        possible = max((loss.high for loss in losses), default=math.nan)
+        title = f"No loss is shown on a source never seen; it may be up to {possible:.2f}"
     overall = [
         [
             one["source"] if place == 0 else "",

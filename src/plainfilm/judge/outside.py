@@ -4,7 +4,7 @@
       "format_version": 1, "model", "classes", "bootstrap": as in metrics.json of a run,
       "vocabulary": {"matched": {THEIRS: OURS}, "missing": [OURS], "foreign": [THEIRS], "near": {THEIRS: OURS}, "stated": [THEIRS]},
       "counts": {"films", "unreadable", "left_out", "judged", "foreign", "unlabelled"},
-      "scores": as a split of a run's metrics.json, of the judged films; null where no film can be judged,
+      "scores": as a split of a run's metrics.json but for "subgroups", of the judged films; null where no film can be judged,
       "called": [{"label": THEIRS or "", "ours": OURS or null, "films", "groups", "predicted": {OURS: films},
                   "turned_away": interval, "single_set": interval or null}],   what the run calls the films of each label there
       "pairwise_auroc": [{"source": a source or null for all films, "classes": [A, B], "films": [a, b], "auroc": interval}],
@@ -38,7 +38,7 @@ from plainfilm.core.predictions import Predictions
 from plainfilm.core.ranking import Booleans, Floats
 from plainfilm.judge.evaluate import evaluate_predictions
 from plainfilm.judge.judged import JudgedFilms, Resampling
-from plainfilm.judge.subgroups import differences, subgroups
+from plainfilm.judge.subgroups import differences
 from plainfilm.judge.trust import shares
 from plainfilm.judge.vocabulary import Vocabulary, named_alike
 
@@ -102,7 +102,8 @@ def judge_outside(
     is_left_out = table["image_id"].isin(known.left_out["image_id"])
     label_of = dict(zip(table["image_id"], table["label_there"], strict=True))
     has_films = len(judged.table) > 0
-    found = subgroups(judged, films, calibration, drawing) if has_films else {}
+    scores = _scores(judged, films, calibration, prevalence, drawing) if has_films else None
+    found = scores.pop("subgroups") if scores else {}
     return {
         "format_version": FORMAT_VERSION,
         "model": str(table["model"].iloc[0]),
@@ -117,7 +118,7 @@ def judge_outside(
             "foreign": int(((readable.table["label"] == "") & (readable.table["label_there"] != "")).sum()),
             "unlabelled": int((readable.table["label_there"] == "").sum()),
         },
-        "scores": _scores(judged, calibration, prevalence, drawing) if has_films else None,
+        "scores": scores,
         "called": [
             _called(readable, label, vocabulary, calibration, drawing) for label in _labels(readable, vocabulary)
         ],
@@ -139,12 +140,14 @@ def judge_outside(
 
 
 def _scores(
-    judged: Predictions, calibration: Calibration, prevalence: Mapping[str, float] | None, drawing: Resampling
+    judged: Predictions,
+    films: pd.DataFrame,
+    calibration: Calibration,
+    prevalence: Mapping[str, float] | None,
+    drawing: Resampling,
 ) -> dict[str, Any]:
-    table = judged.table.assign(split=_ALL_AS_ONE)
-    metrics = evaluate_predictions(
-        Predictions(table, judged.classes, judged.embedding), calibration, prevalence=prevalence, **asdict(drawing)
-    )
+    as_split = Predictions(judged.table.assign(split=_ALL_AS_ONE), judged.classes, judged.embedding)
+    metrics = evaluate_predictions(as_split, calibration, films, prevalence=prevalence, **asdict(drawing))
     scores: dict[str, Any] = metrics["splits"][_ALL_AS_ONE]
     return scores
 

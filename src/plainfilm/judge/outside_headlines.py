@@ -78,16 +78,15 @@ def _of_gap(metrics: Mapping[str, Any]) -> Iterator[Doubt]:
     where = {"unseen": "films of unseen sources", "unknown": "films of unknown source"}.get(
         part["sources"], "these films"
     )
-    title = (
-        f"Accuracy falls by {loss.value:.2f} on {where}"
-        if loss.low > 0
-        else f"No loss of accuracy on {where} beyond chance"
-    )
-    yield Doubt(
-        level,
-        title,
-        tuple(filter(None, (gap_sentence(metrics), _other_measures(part), _compared(metrics, part), _sources(part)))),
-    )
+    if loss.low > 0:
+        title = f"Accuracy falls by {loss.value:.2f} on {where}"
+    elif loss.high < 0:
+        title = f"Accuracy is higher by {-loss.value:.2f} on {where}"
+    else:
+        title = f"No loss of accuracy is shown on {where}"
+        title += f"; it may be up to {loss.high:.2f}" if loss.high > 0 else ""
+    told = (gap_sentence(metrics), _other_measures(part), _worth(metrics), _compared(metrics, part), _sources(part))
+    yield Doubt(level, title, tuple(filter(None, told)))
 
 
 def _moved(loss: Mapping[str, float | None]) -> str:
@@ -100,12 +99,32 @@ def _moved(loss: Mapping[str, float | None]) -> str:
 
 
 def _other_measures(part: Mapping[str, Any]) -> str:
-    told = [
-        f"{title} {interval_of(part[name]['own']).value:.3f} there, {interval_of(part[name]['there']).value:.3f} here:"
-        f" {_moved(part[name]['loss'])}."
-        for name, title in _MEASURES.items()
-        if part[name]["loss"]["value"] is not None
-    ]
+    told = []
+    for name, title in _MEASURES.items():
+        own, there = (interval_of(part[name][side]).value for side in ("own", "there"))
+        if part[name]["loss"]["value"] is not None:
+            told.append(f"{title} {own:.3f} on its own films, {there:.3f} on these: {_moved(part[name]['loss'])}.")
+    return " ".join(told)
+
+
+def _worth(metrics: Mapping[str, Any]) -> str:
+    """Whether it beats guessing, and answering the commonest class; "" where it surely does both."""
+    measured = metrics["scores"]["metrics"]
+    area, accuracy = (interval_of(measured[name]) for name in ("macro_auroc", "accuracy"))
+    support = {name: measured[f"support/{name}"] for name in metrics["classes"]}
+    commonest = max(support, key=lambda name: support[name])
+    always = support[commonest] / metrics["scores"]["films"]
+    told = []
+    if area.low <= 0.5:
+        told.append(
+            "It does not surely tell the classes apart better than guessing does (macro AUROC"
+            f" {format_interval(area)})."
+        )
+    if always < 1:
+        told.append(
+            f"Always answering “{commonest}” would be right for {always:.3f} of all judged films; the run is right for"
+            f" {format_interval(accuracy)}."
+        )
     return " ".join(told)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from plainfilm.core.bootstrap import format_interval, interval_of
 from plainfilm.core.calibration import Calibration
@@ -47,10 +47,6 @@ from plainfilm.judge.outside_sections import (
 from plainfilm.judge.trust_page import trust_sections
 from plainfilm.judge.vocabulary import near_sentences, vocabulary_of
 
-if TYPE_CHECKING:
-    pass
-
-_PLACE = "outside"
 _KINDS = {
     "unseen": "Sources that no training film names",
     "unknown": "Unknown source",
