@@ -6,7 +6,7 @@ itself too high for calibration errors (docs/results/intervals.md). So the boots
 
     shares        (accuracy, precision, recall, specificity, F1, a cell of the confusion matrix) Wilson's interval for as many
                   films as would have that standard error, t for normal quantiles since it is estimated, and not more films than
-                  there are. Korn & Graubard 1998, Survey Methodology 24, 193-201; Franco et al. 2019, doi:10.1093/jssam/smy019.
+                  there are. Korn & Graubard 1998, Survey Methodology 24, 193; Franco et al. 2019, J. Surv. Stat. Methodol. 7, 334.
     areas         (AUROC, average precision) the same, and the standard error is not believed below that of two normal clouds
                   of this area: near 1 it rests on few films, and is too small when they happen to be missing.
                   Hanley & McNeil 1982, doi:10.1148/radiology.143.1.7063747, with the normal clouds of Obuchowski 1994.
@@ -14,7 +14,7 @@ itself too high for calibration errors (docs/results/intervals.md). So the boots
                   MOVER, Zou & Donner 2008, doi:10.1002/sim.3095.
     mean losses   (log loss, Brier) bootstrap-t, which follows their skewness; Efron & Tibshirani 1993, chapter 12.5.
     calibration   (ECE) sums of absolute values, which chance makes too large: the true errors for which the error that was
-    errors        seen would be neither among the smallest nor the largest; Carpenter 1999, doi:10.1002/(SICI)1097-0258.
+    errors        seen would be neither among the smallest nor the largest; Carpenter 1999, J. R. Statist. Soc. B 61, 159-172.
                   The value lies in the upper part of its interval, at its very end where chance alone makes as much.
 
 Where every film was right, or in one group, the standard error is 0 and says nothing. Then the films of a group are taken to
@@ -32,7 +32,7 @@ from plainfilm.core.ranking import Booleans, Floats, Integers, share_of
 
 _NORMAL = NormalDist()
 _ROUNDING = 1e-9
-_STEPS = 40  # halvings when a calibration error is looked for
+_STEPS = 25  # halvings when a calibration error is looked for
 
 
 def effective_groups(group_index: Integers, is_part: Booleans) -> Floats:
@@ -201,13 +201,13 @@ def calibration_ends(gap: Floats, replicate: Floats, groups: int, kish: float, l
             low, high = (low, middle) if is_reached else (middle, high)
         return high
 
-    return times((1 - level) / 2) * seen, max(1.0, times((1 + level) / 2)) * seen
+    return times((1 - level) / 2) * seen, min(1.0, max(1.0, times((1 + level) / 2)) * seen)
 
 
 def student_quantile(level: float, freedom: Floats) -> Floats:
     """The value that Student's t stays within, on both sides of 0, with probability `level`; freedom: (K,), 1 or more.
 
-    t = sqrt(n) tan(angle), and the density of the angle is cos(angle)^(n - 1). Within 1e-4 of the true value's size.
+    t = sqrt(n) tan(angle), and the density of the angle is cos(angle)^(n - 1). Within 1 in 1,000 for levels up to 0.99.
     """
     n = np.minimum(freedom, 1e4)[:, None]  # then as good as normal
     angle = np.linspace(0, math.pi / 2, 4001)
