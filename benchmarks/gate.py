@@ -135,6 +135,7 @@ STILL_CHEST: dict[str, Change] = {
     "in a frame of 25%": _framed(0.25),
     "a tube and a line of text": _tube,
     "a quarter of the contrast": lambda film, rng: (90 + film // 4).astype(np.uint8),
+    "an eighth of the contrast": lambda film, rng: (90 + film // 8).astype(np.uint8),
     "gamma 0.5": lambda film, rng: (255 * (film / 255.0) ** 0.5).astype(np.uint8),
     "gamma 2": lambda film, rng: (255 * (film / 255.0) ** 2).astype(np.uint8),
     "CLAHE": lambda film, rng: cv2.createCLAHE(3, (8, 8)).apply(film).astype(np.uint8),
@@ -185,7 +186,6 @@ def main() -> None:
     print("\n| no chest film | pictures | turned away | share | why |\n|---|---|---|---|---|")
     if options.split == "test":
         row("ood", *opened(below(options.films / "ood")), "passed")
-        row("DICOM that is no radiograph", *opened(options.films.glob("dicom/not-a*.dcm")), "passed")
         tests = Path(pydicom.__file__).parent / "data" / "test_files"
         row("pydicom's test files", *opened(sorted(tests.rglob("*.dcm"))), "passed")
         for folder in options.pictures:

@@ -24,6 +24,7 @@ from plainfilm.core.chest import (
     looks,
     network_input,
     reasons,
+    without_its_frame,
 )
 from plainfilm.core.image import is_film_name, read_film
 from plainfilm.core.thumbnail import thumbnail
@@ -71,13 +72,19 @@ def test_what_is_wrong_with_a_posed_film_is_named(phantom_films: Films, change: 
 
 
 def test_a_film_of_little_contrast_mirrored_or_with_a_rim_passes(phantom_films: Films) -> None:
-    faint = (100 + phantom_films // 8).astype(np.uint8)
+    faint = (100 + phantom_films // 16).astype(np.uint8)
     framed = np.stack(
         [cv2.copyMakeBorder(film, 10, 10, 40, 40, cv2.BORDER_CONSTANT, value=0) for film in phantom_films]
     )
     framed = np.stack([cv2.resize(film, (128, 128), interpolation=cv2.INTER_AREA) for film in framed]).astype(np.uint8)
     for films in (faint, framed, phantom_films[:, :, ::-1]):
         assert _share(np.ascontiguousarray(films), "") >= 0.9
+
+
+def test_a_faint_film_is_not_taken_for_a_frame(phantom_films: Films) -> None:
+    for film in phantom_films[:12]:
+        faint = (100 + film // 16).astype(np.uint8)
+        assert without_its_frame(faint)[1] > without_its_frame(film)[1] - 0.05
 
 
 def test_sixteen_bits_say_the_same_as_eight() -> None:

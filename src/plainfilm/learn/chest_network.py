@@ -39,7 +39,7 @@ EMBEDDING = 64
 _BATCH = {"upright": 96, "posed": 64, "spoiled": 48, "drawn": 40, "others": 16}
 _DRAWN = 4000  # pictures drawn before the training begins; each is shown changed each time
 _COPIES = 16  # changed copies of each validation film, for the limits
-_TURNED_AWAY = 0.001  # of them by each of the two limits
+_TURNED_AWAY = 0.0015  # of them, by each of the two limits; they are changed more than films usually differ
 _RIDGE = 0.02  # of the mean variance of the embedding, added to each direction
 
 
@@ -232,7 +232,7 @@ class Pictures:
 
     def _one(self, kind: str, rng: Rng) -> tuple[NDArray[np.float32] | None, int]:
         if kind in ("upright", "posed"):
-            seen = network_input(without_its_frame(as_films_differ(self._film(rng), rng)))
+            seen = _seen(as_films_differ(self._film(rng), rng))
             pose = 0 if kind == "upright" else int(rng.integers(1, len(POSES)))
             return (None if seen is None else _posed(seen, pose)), pose
         if kind == "spoiled":
@@ -244,13 +244,18 @@ class Pictures:
             picture = _cut_out(self.others[rng.integers(len(self.others))], self.others, rng)
         if rng.random() < 0.3:
             picture = _with_things(picture, rng)
-        seen = network_input(without_its_frame(picture))
+        seen = _seen(picture)
         pose = int(rng.integers(len(POSES))) if rng.random() < 0.6 else 0
         return (None if seen is None else _posed(seen, pose)), FOREIGN
 
     def _film(self, rng: Rng) -> Film:
         film: Film = self.films[rng.integers(len(self.films))]
         return film
+
+
+def _seen(film: Film) -> NDArray[np.float32] | None:
+    """The film as the network sees it; None where it is blank."""
+    return network_input(without_its_frame(film)[0])
 
 
 def _posed(seen: NDArray[np.float32], pose: int) -> NDArray[np.float32]:
@@ -330,7 +335,7 @@ def _ahead(pictures: Pictures) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
 def fit_cloud(network: ChestNetwork, films: NDArray[np.uint8], seed: int = 0) -> None:
     """Lay a normal cloud around what the network sees in real films, changed a little."""
     changed = _copies(films, 2, seed)
-    seen = [network_input(without_its_frame(film)) for film in changed]
+    seen = [_seen(film) for film in changed]
     known = torch.from_numpy(np.stack([film for film in seen if film is not None]))[:, None]
     embedding = torch.cat([network.embedding(some) for some in torch.split(known, 512)]).double()
     apart = embedding - embedding.mean(0)

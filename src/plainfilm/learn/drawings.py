@@ -296,6 +296,25 @@ def _strip(film: Film, _: Film, rng: Rng) -> Film:
     return _fitted(film[:, start : start + size] if rng.random() < 0.5 else film[start : start + size])
 
 
+def _folded(film: Film, other: Film, rng: Rng) -> Film:
+    """One half laid on the other and drawn out: the spine at one edge, one field of lung, as in a film from the side."""
+    shift = int(rng.integers(-10, 11))
+    left, right = film[:, : 64 + shift], (film if rng.random() < 0.5 else other)[:, 64 + shift :][:, ::-1]
+    share = rng.uniform(0.25, 0.75)
+    folded = share * _fitted(left).astype(np.float32) + (1 - share) * _fitted(right)
+    y, x = np.mgrid[-1 : 1 : _SIDE_PX * 1j, -1 : 1 : _SIDE_PX * 1j]
+    if rng.random() < 0.6:  # a heart before the lungs, soft tissue above and below
+        at, wide = rng.uniform([-0.7, -0.1], [0.0, 0.7]), rng.uniform(0.2, 0.5, 2)
+        heart = np.exp(-(((x - at[0]) / wide[0]) ** 2) - ((y - at[1]) / wide[1]) ** 2)
+        folded = folded + rng.uniform(0.2, 0.8) * heart * (rng.uniform(140, 230) - folded)
+    if rng.random() < 0.5:
+        slope = np.clip(rng.uniform(1, 3) * (y - rng.uniform(0.2, 0.9) + rng.uniform(-0.5, 0.5) * x), 0, 1)
+        folded = folded + slope * (rng.uniform(150, 240) - folded)
+    margin = int(rng.integers(0, 24))
+    folded = np.pad(folded, ((0, 0), (margin, int(rng.integers(0, 24)))), constant_values=float(rng.integers(0, 40)))
+    return _fitted(_as_film(folded[:, ::-1] if rng.random() < 0.5 else folded))
+
+
 def _shuffled(film: Film, _: Film, rng: Rng) -> Film:
     """Tiles in another order."""
     tiles = int(rng.integers(2, 7))
@@ -387,7 +406,7 @@ def _several(film: Film, other: Film, rng: Rng) -> Film:
 def _blended(film: Film, other: Film, rng: Rng) -> Film:
     """Two exposures on one film, the second turned; or with a drawn picture."""
     second = np.rot90(other, int(rng.integers(1, 4))) if rng.random() < 0.5 else drawn_pictures(1, rng)[0]
-    share = rng.uniform(0.35, 0.6)
+    share = rng.uniform(0.2, 0.45)
     return _as_film(share * film.astype(np.float32) + (1 - share) * second)
 
 
@@ -440,7 +459,9 @@ _SPOILINGS = (
     _tiny_crop,
     _tiny_crop,
     _strip,
-    _strip,
+    _folded,
+    _folded,
+    _folded,
     _shuffled,
     _rolled,
     _mirrored_halves,
