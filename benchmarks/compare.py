@@ -27,9 +27,9 @@ import pandas as pd
 from plainfilm.core.metrics import softmax
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.ranking import Floats, Integers
-from plainfilm.judge.compare import compare
-from plainfilm.judge.comparison import Comparison, Difference
-from plainfilm.judge.contestants import Contestant
+from plainfilm.judge.compare.compare import compare
+from plainfilm.judge.compare.comparison import Comparison, Difference
+from plainfilm.judge.compare.contestants import Contestant
 
 CLASSES = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
 FREQUENCY = (0.171, 0.284, 0.482, 0.063)  # as in the Radiography Database

@@ -18,7 +18,7 @@ from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 
-COMMANDS = ("demo", "download", "prepare", "check", "explore", "train", "evaluate", "predict")
+COMMANDS = ("demo", "download", "prepare", "check", "explore", "train", "evaluate", "compare", "predict")
 QUICK = [
     "--model",
     "cnn-swish",

@@ -30,12 +30,12 @@ from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.errors import BadPredictions, BadRun, CannotWrite
 from plainfilm.jobs import compare_runs
-from plainfilm.judge.compare import compare
-from plainfilm.judge.compare_page import compare_page
-from plainfilm.judge.compare_words import comparison_text, signed
-from plainfilm.judge.comparison import LOWER_IS_BETTER, MEASURES
-from plainfilm.judge.contestants import Contestant, open_contestants
-from plainfilm.judge.same_films import on_one_field
+from plainfilm.judge.compare.compare import compare
+from plainfilm.judge.compare.comparison import LOWER_IS_BETTER, MEASURES
+from plainfilm.judge.compare.contestants import Contestant, open_contestants
+from plainfilm.judge.compare.page import compare_page
+from plainfilm.judge.compare.same_films import on_one_field
+from plainfilm.judge.compare.words import comparison_text, signed
 
 CLASSES = ("COVID", "Normal", "Viral Pneumonia")
 CONFIG = TrainConfig(model="cnn-swish", weights="scratch", size=32)

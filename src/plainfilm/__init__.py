@@ -20,6 +20,7 @@ _PUBLIC = {
     "Run": "plainfilm.core.run",
     "SplitPlan": "plainfilm.prepare.split",
     "TrainConfig": "plainfilm.core.config",
+    "compare_runs": "plainfilm.jobs",
     "evaluate_run": "plainfilm.jobs",
     "predict_paths": "plainfilm.jobs",
     "prepare": "plainfilm.prepare.ingest",

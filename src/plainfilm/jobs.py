@@ -30,7 +30,7 @@ from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.sections.settings import Augment, Example
 
 if TYPE_CHECKING:
-    from plainfilm.judge.comparison import Comparison
+    from plainfilm.judge.compare.comparison import Comparison
 
 _COMPARISON_FILES = ("compare.html", "compare.json", "leaderboard.csv")
 _NEEDED = ("torch", "torchvision", "timm", "lightning_fabric", "safetensors", "matplotlib", "scipy")
@@ -179,11 +179,11 @@ def compare_runs(
     A comparison on the test split counts as a reading in each run, before it happens.
     Raises BadPredictions and BadRun for what cannot be compared, CannotWrite where `directory` holds something else.
     """
-    from plainfilm.judge.compare import compare, refuse_too_few
-    from plainfilm.judge.compare_page import compare_page
-    from plainfilm.judge.compare_words import leaderboard_csv
-    from plainfilm.judge.contestants import open_contestants
-    from plainfilm.judge.same_films import on_one_field
+    from plainfilm.judge.compare.compare import compare, refuse_too_few
+    from plainfilm.judge.compare.contestants import open_contestants
+    from plainfilm.judge.compare.page import compare_page
+    from plainfilm.judge.compare.same_films import on_one_field
+    from plainfilm.judge.compare.words import leaderboard_csv
 
     _refuse_foreign(directory)
     contestants = open_contestants(places, split)

@@ -130,7 +130,7 @@ def print_spread(evaluations: list[Any]) -> None:
 
 def print_comparison(compared: Any) -> None:
     """The leaderboard, the verdict on each pair, what the test split was read for, and where the page is."""
-    from plainfilm.judge.compare_words import comparison_text
+    from plainfilm.judge.compare.words import comparison_text
 
     for line in comparison_text(compared.comparison).splitlines():
         print(printable(line))

@@ -34,7 +34,7 @@ from plainfilm.core.progress import Progress, Silence, Task
 from plainfilm.core.ranking import Floats, Integers, each_once
 from plainfilm.core.table_intervals import TableEstimate
 from plainfilm.errors import BadPredictions
-from plainfilm.judge.comparison import (
+from plainfilm.judge.compare.comparison import (
     ERROR,
     LOWER_IS_BETTER,
     MEASURES,
@@ -45,8 +45,8 @@ from plainfilm.judge.comparison import (
     Spread,
     Verdict,
 )
-from plainfilm.judge.contestants import Contestant
-from plainfilm.judge.same_films import Field, on_one_field
+from plainfilm.judge.compare.contestants import Contestant
+from plainfilm.judge.compare.same_films import Field, on_one_field
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from plainfilm.core.manifest import shown
 from plainfilm.core.ranking import Booleans, Floats, Integers
 from plainfilm.errors import BadPredictions
-from plainfilm.judge.contestants import Contestant, Sheet
+from plainfilm.judge.compare.contestants import Contestant, Sheet
 
 
 @dataclass(frozen=True)

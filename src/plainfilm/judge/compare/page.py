@@ -32,7 +32,9 @@ from plainfilm.core.page import (
     table,
     texts,
 )
-from plainfilm.judge.compare_words import (
+from plainfilm.judge.compare.comparison import ERROR, LOWER_IS_BETTER, MEASURES, TESTED, Comparison, Difference, Row
+from plainfilm.judge.compare.contestants import Contestant
+from plainfilm.judge.compare.words import (
     KIND_WORDS,
     NETWORKS_ONLY,
     SPLIT_WORDS,
@@ -43,8 +45,6 @@ from plainfilm.judge.compare_words import (
     signed,
     verdict_words,
 )
-from plainfilm.judge.comparison import ERROR, LOWER_IS_BETTER, MEASURES, TESTED, Comparison, Difference, Row
-from plainfilm.judge.contestants import Contestant
 
 _COLOURS = {"method": BLUE, "table": VERMILION, "ensemble": GREEN}
 _NAME_LETTERS = 17

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from plainfilm.core.bootstrap import Interval, format_interval
-from plainfilm.judge.comparison import ERROR, LOWER_IS_BETTER, MEASURES, Comparison, Difference
+from plainfilm.judge.compare.comparison import ERROR, LOWER_IS_BETTER, MEASURES, Comparison, Difference
 
 TITLES = {
     "accuracy": "accuracy",
