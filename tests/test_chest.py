@@ -128,9 +128,12 @@ def test_a_film_whose_order_is_destroyed_is_no_chest(phantom_films: Films) -> No
 
 
 def test_a_picture_lost_in_its_frame_is_called_so() -> None:
-    film = np.zeros((128, 128), np.uint8)
-    film[50:80, 40:70] = cv2.resize(render_phantom("Normal", np.random.default_rng(1))[0], (30, 30))
-    assert reasons(film[None]) == [MOSTLY_FRAME]
+    chest = render_phantom("Normal", np.random.default_rng(1))[0]
+    for ground in (0, 128, 255):
+        for side in (20, 40, 60):
+            film = np.full((128, 128), ground, np.uint8)
+            film[50 : 50 + side, 40 : 40 + side] = cv2.resize(chest, (side, side), interpolation=cv2.INTER_AREA)
+            assert reasons(film[None]) == [MOSTLY_FRAME], (ground, side)
 
 
 def test_what_is_said_of_a_film_does_not_depend_on_the_others(phantom_films: Films) -> None:

@@ -44,7 +44,7 @@ class Looks(NamedTuple):
     reason: one of REASONS; "" for a picture that passes.
     likeness: (N,) 0..1, probability that it is a chest film and lies as a film should; 0 where blank.
     distance: (N,) how far what the network sees in it lies from real films, in standard deviations; NaN where blank.
-    least_likeness, most_distance: the limits. A picture passes within both.
+    least_likeness, most_distance: the limits. A picture passes within both, unless it is lost in its frame.
     """
 
     reason: tuple[str, ...]
@@ -115,7 +115,7 @@ def judged(
         logit, distance[some] = session.run(["logit", "distance"], {"films": shown[:, None]})
         likeness[some] = softmax(logit)[:, : len(POSES)]
     likeness[is_blank], distance[is_blank] = 0, np.nan
-    passes = (likeness[:, 0] >= least_likeness) & (distance <= most_distance)
+    passes = (likeness[:, 0] >= least_likeness) & (distance <= most_distance) & ~is_small
     best = likeness.argmax(1)
     is_posed = ~passes & (best != 0) & (likeness.max(1) >= _CLEARLY_POSED)
     reason = np.full(count, NO_CHEST, object)
