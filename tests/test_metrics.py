@@ -21,7 +21,7 @@ from plainfilm.core.bootstrap import (
     percentile_interval,
     resample,
 )
-from plainfilm.core.metrics import RankedTable, confusion_matrix, measure, measure_names, softmax
+from plainfilm.core.metrics import RankedTable, confusion_matrix, measure, measure_names, reliability, softmax
 from plainfilm.core.ranking import RankedScore, auroc, average_precision, precision_recall_curve, roc_curve
 
 LUNGS = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
@@ -556,3 +556,24 @@ def test_bad_logits_are_refused(logit: Any) -> None:
 def test_bad_indices_make_no_confusion_matrix(label: Any, predicted: Any) -> None:
     with pytest.raises(ValueError):
         confusion_matrix(label, predicted, ["a", "b"])
+
+
+# Reliability
+
+
+def test_a_confidence_on_an_edge_belongs_to_the_bin_above_it_and_one_to_the_last() -> None:
+    third = reliability([[1 / 3, 2 / 3], [1.0, 0.0], [0.6, 0.4], [0.5, 0.5]], [1, 0, 1, 0], ["a", "b"])
+    assert np.flatnonzero(third.films).tolist() == [7, 9, 10, 14]  # 0.5, 0.6 = 9/15, 2/3 = 10/15, 1
+    assert (third.lower[9], third.upper[14]) == pytest.approx((0.6, 1.0))
+
+
+@pytest.mark.parametrize("of_class", [None, *LUNGS])
+def test_reliability_adds_up_to_the_calibration_error(of_class: str | None) -> None:
+    probability, label, _ = lung_table()
+    bins = reliability(probability, label, LUNGS, of_class)
+    assert bins.films.sum() == 400
+    assert np.isnan(bins.share[bins.films == 0]).all()
+    error = np.nansum(bins.films * np.abs(bins.probability - bins.share)) / 400
+    given = probability.max(axis=1) if of_class is None else probability[:, LUNGS.index(of_class)]
+    is_true = probability.argmax(axis=1) == label if of_class is None else label == LUNGS.index(of_class)
+    assert error == pytest.approx(calibration_error(given, is_true, np.ones(400)), abs=1e-12)
