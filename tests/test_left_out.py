@@ -186,7 +186,7 @@ def test_the_trainings_write_all_they_found_and_go_on_where_they_stopped(
         scores = Predictions.open(evaluation.run / "predictions.csv").table
         assert set(scores.loc[scores["split"] == "test", "source"]) == {one["source"]}
         assert one["source"] not in set(scores.loc[scores["split"] == "train", "source"])
-    assert "never saw" in result.page.read_text()
+    assert "What is left on a source never seen" in result.page.read_text()
     with pytest.raises(BadRun, match="--resume"):
         train_left_out(three_sources, place, config)
     with pytest.raises(BadRun, match="other films or with another --seed"):

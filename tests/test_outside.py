@@ -21,8 +21,9 @@ from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadManifest
+from plainfilm.judge.gap import Own, less
 from plainfilm.judge.judged import Resampling
-from plainfilm.judge.outside import Acquaintance, Own, judge_outside, less, relabelled
+from plainfilm.judge.outside import Acquaintance, judge_outside, relabelled
 from plainfilm.judge.outside_headlines import gap_sentence, headlines
 from plainfilm.judge.outside_text import outside_text
 from plainfilm.judge.subgroups import (
@@ -439,6 +440,12 @@ def test_its_own_manifest_and_a_run_s_folder_are_refused(
     with pytest.raises(BadConfig, match='no film there is labelled "flu"; did you mean "Flu"'):
         evaluate_outside(run_copy, elsewhere, stated={"flu": "COVID"})
     assert not (run_copy / "outside_readings.jsonl").exists()
+
+
+def test_a_training_that_names_no_source_leaves_open_what_was_seen():
+    metrics = judged_on(["COVID", "Normal"] * 20, source="elsewhere", seen=None, own=own_films())
+    assert [part["sources"] for part in metrics["gap"]["parts"]] == ["all"]
+    assert "unseen" not in " ".join([headlines(metrics)[0].title, *headlines(metrics)[0].sentences])
 
 
 def test_prediction_sets_and_refusals_are_shown_for_foreign_labels():

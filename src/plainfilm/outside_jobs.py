@@ -25,7 +25,8 @@ from plainfilm.prepare.left_out import leave_sources_out
 from plainfilm.prepare.overlap import Thumbnails, find_overlap
 
 if TYPE_CHECKING:
-    from plainfilm.judge.outside import Acquaintance, Own
+    from plainfilm.judge.gap import Own
+    from plainfilm.judge.outside import Acquaintance
 
 
 class OutsideEvaluation(NamedTuple):
@@ -160,7 +161,7 @@ def _calibration(run: Run, trained_on: Manifest | None, out: Progress) -> Calibr
 
 def _own(run: Run, trained_on: Manifest | None, out: Progress) -> Own | None:
     """The run's scores on its own test films where they were read before, else on validation; None where there are none."""
-    from plainfilm.judge.outside import Own
+    from plainfilm.judge.gap import Own
     from plainfilm.learn.infer import predict_manifest
 
     if (run / "predictions.csv").is_file():
@@ -193,8 +194,16 @@ def _acquaintance(
     paths = [trained_on.film_path(path) for path in seen["path"]]
     seen_looks = Thumbnails(paths, out, "Reading the films of training and validation")
     overlap = find_overlap(films, seen, looks, seen_looks, out)
-    sources = frozenset(rows.loc[rows[column] == "train", "source"]) - {""}
-    return Acquaintance(sources, overlap.films, overlap.notes)
+    sources = rows.loc[rows[column] == "train", "source"]
+    unnamed = int((sources == "").sum())
+    notes = list(overlap.notes)
+    if unnamed:
+        notes.append(
+            f"{counted(unnamed, 'training film')} of {len(sources):,} name no source, so one that seems unseen may be"
+            " known"
+        )
+    named = frozenset(sources) - {""}
+    return Acquaintance(named or None, overlap.films, tuple(notes))
 
 
 # One source left out --------------------------------------------------------------------------------------------------

@@ -22,7 +22,6 @@ Films that the run has seen in training or validation never count. A label of th
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -37,32 +36,21 @@ from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.ranking import Booleans, Floats
 from plainfilm.judge.evaluate import evaluate_predictions
-from plainfilm.judge.judged import JudgedFilms, Resampling
+from plainfilm.judge.gap import Own, gaps
+from plainfilm.judge.judged import Resampling
 from plainfilm.judge.subgroups import differences
 from plainfilm.judge.trust import shares
-from plainfilm.judge.vocabulary import Vocabulary, named_alike
+from plainfilm.judge.vocabulary import Vocabulary
 
 FORMAT_VERSION = 1
-GAP_MEASURES = ("accuracy", "balanced_accuracy", "macro_auroc")
 _ALL_AS_ONE = "test"  # evaluate_predictions judges splits; outside there is one
-
-
-@dataclass(frozen=True)
-class Own:
-    """What the outside films are held against.
-
-    predictions: the run's scores on films of its own manifest. split: which they are, "test" or "val".
-    """
-
-    predictions: Predictions
-    split: str
 
 
 @dataclass(frozen=True)
 class Acquaintance:
     """What the run has seen before.
 
-    sources: those of its training films; None where its manifest is gone. left_out: one row a film that it may know, with
+    sources: those of its training films; None where nobody knows them. left_out: one row a film that it may know, with
     image_id, why and of. notes: what could not be looked for.
     """
 
@@ -127,7 +115,7 @@ def judge_outside(
         "differences": differences(found),
         "gap": {
             "own": own.split if own else None,
-            "parts": list(_gap(judged, calibration, own, known.sources, drawing)) if has_films else [],
+            "parts": list(gaps(judged, calibration, own, known.sources, drawing)) if has_films else [],
         },
         "negatives": (
             [_negatives(readable, name, calibration, drawing) for name in vocabulary.missing]
@@ -237,74 +225,3 @@ def _auroc(odds: Floats, is_first: Booleans, group: NDArray[np.object_], drawing
     table = np.stack([first, 1 - first], axis=1)
     label = (~is_first).astype(np.int64)
     return bootstrap(table, label, group, ("first", "second"), **asdict(drawing)).measures["auroc/first"]
-
-
-# Seen and unseen sources ----------------------------------------------------------------------------------------------
-
-
-def _gap(
-    judged: Predictions, calibration: Calibration, own: Own | None, seen: frozenset[str] | None, drawing: Resampling
-) -> Iterator[dict[str, Any]]:
-    """Each kind of source against the run's own films of the same classes."""
-    source = judged.table["source"].to_numpy(object)
-    is_known = source != ""
-    is_seen = np.isin(source, list(seen or ())) & is_known
-    kinds = {"unseen": is_known & ~is_seen, "unknown": ~is_known, "seen": is_seen}
-    if seen is None:
-        kinds = {}
-    kinds = {name: chosen for name, chosen in kinds.items() if chosen.any()}
-    if len(kinds) != 1:
-        kinds["all"] = np.ones(len(source), np.bool_)
-    for name, chosen in kinds.items():
-        part = judged.where(chosen)
-        names = [str(place) for place in part.table["source"].value_counts().index if place]
-        yield {
-            "sources": name,
-            "names": names,
-            "alike": named_alike(names, sorted(seen or ())) if name == "unseen" else {},
-            **loss_of(part, calibration, own, drawing),
-        }
-
-
-def loss_of(part: Predictions, calibration: Calibration, own: Own | None, drawing: Resampling) -> dict[str, Any]:
-    """What films lose against the run's own of the same classes: one of the gap's parts, without its sources.
-
-    part: judged films. Without own films of these classes, the measures are absent.
-    """
-    there = JudgedFilms.of(part, calibration)
-    classes = [name for index, name in enumerate(part.classes) if (there.label_index == index).any()]
-    facts = {"films": len(there.group), "groups": index_groups(there.group)[1], "classes": classes}
-    if own is None:
-        return facts
-    counterpart = own.predictions.where(own.predictions.table["label"].isin(classes))
-    if not len(counterpart.judged.table):
-        return facts
-    here = JudgedFilms.of(counterpart, calibration)
-    own_measures, measures = (
-        bootstrap(films.probability, films.label_index, films.group, part.classes, **asdict(drawing)).measures
-        for films in (here, there)
-    )
-    return {
-        **facts,
-        "own_films": len(here.group),
-        "own_groups": index_groups(here.group)[1],
-        **{
-            name: {
-                "own": interval_json(own_measures[name]),
-                "there": interval_json(measures[name]),
-                "loss": interval_json(less(own_measures[name], measures[name])),
-            }
-            for name in GAP_MEASURES
-        },
-    }
-
-
-def less(one: Interval, other: Interval) -> Interval:
-    """The difference of two measures of independent films, its ends put together from theirs.
-
-    Source: MOVER, Zou & Donner 2008, doi:10.1002/sim.3095; for shares Newcombe 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873.
-    """
-    value = one.value - other.value
-    low = value - math.hypot(one.value - one.low, other.high - other.value)
-    high = value + math.hypot(one.high - one.value, other.value - other.low)
-    return Interval(value, low, high)

@@ -151,7 +151,7 @@ def _sources(part: Mapping[str, Any]) -> str:
 def _of_sources(part: Mapping[str, Any]) -> str:
     if part["sources"] in ("unseen", "seen"):
         return f"{len(part['names']):,} {part['sources']} source{'s' if len(part['names']) > 1 else ''}"
-    return "unknown source" if part["sources"] == "unknown" else "seen, unseen and unknown sources together"
+    return "unknown source" if part["sources"] == "unknown" else "all their sources together"
 
 
 def _of_classes(metrics: Mapping[str, Any]) -> Iterator[Doubt]:
@@ -258,7 +258,9 @@ def _of_refusals(metrics: Mapping[str, Any]) -> Iterator[Doubt]:
     reasons = "; ".join(f"{reason}: {films:,}" for reason, films in away["reasons"].items())
     share = format_interval(interval_of(away["share"]), 2)
     yield Doubt(
-        "note", f"{counted(away['films'], 'film')} would be turned away, a share of {share}", (f"{reasons}.", told)
+        "note",
+        f"{counted(away['films'], 'film')} would be turned away, a share of {share}",
+        (f"{reasons[0].upper()}{reasons[1:]}.", told),
     )
 
 

@@ -31,7 +31,7 @@ from plainfilm.core.run import Run
 from plainfilm.core.words import counted
 from plainfilm.errors import MissingExtra
 from plainfilm.judge.background import provenance_section
-from plainfilm.judge.outside import GAP_MEASURES
+from plainfilm.judge.gap import GAP_MEASURES
 from plainfilm.judge.outside_headlines import chosen_part, headlines
 from plainfilm.judge.outside_sections import (
     ROWS_SHOWN,
@@ -88,9 +88,10 @@ def write_outside_report(
             temporary.write_bytes(picture.png)
     name, there = run.directory.resolve().name, directory.resolve().name
     config = run.config
+    films = counted(metrics["counts"]["films"], "film")
     lead = (
-        f"{config.model} at {config.size} pixels, trained elsewhere, on {counted(metrics['counts']['films'], 'film')}"
-        f" of {metrics['manifest']['path']}"
+        f"{config.model} at {config.size} pixels, trained on {run.manifest_path}, judged here on {films} of "
+        f"{metrics['manifest']['path']}"
     )
     write_text(directory / "report.html", page(f"{name} on {there}", list(_sections(evidence)), lead=lead))
     return directory / "report.html"
