@@ -19,7 +19,7 @@ from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.errors import BadManifest, BadRun
 from plainfilm.judge.judged import Resampling
-from plainfilm.judge.left_out import judge_left_out, left_out_json, left_out_page, left_out_sentences
+from plainfilm.judge.outside.left_out import judge_left_out, left_out_json, left_out_page, left_out_sentences
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.left_out import leave_sources_out
 from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms

@@ -21,11 +21,12 @@ from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadManifest
-from plainfilm.judge.gap import Own, less
 from plainfilm.judge.judged import Resampling
-from plainfilm.judge.outside import Acquaintance, judge_outside, relabelled
-from plainfilm.judge.outside_headlines import gap_sentence, headlines
-from plainfilm.judge.outside_text import outside_text
+from plainfilm.judge.outside.gap import Own, less
+from plainfilm.judge.outside.headlines import gap_sentence, headlines
+from plainfilm.judge.outside.outside import Acquaintance, judge_outside, relabelled
+from plainfilm.judge.outside.text import outside_text
+from plainfilm.judge.outside.vocabulary import match_classes, named_alike
 from plainfilm.judge.subgroups import (
     JudgedFilms,
     accuracy_difference,
@@ -34,7 +35,6 @@ from plainfilm.judge.subgroups import (
     differences,
     subgroups,
 )
-from plainfilm.judge.vocabulary import match_classes, named_alike
 
 CLASSES = ("COVID", "Lung_Opacity", "Normal")
 NOBODY = pd.DataFrame(columns=["image_id", "why", "of"])

@@ -399,7 +399,7 @@ def train_command(
 def _train_left_out(
     manifest: Manifest, directory: Path, config: TrainConfig, *, resume: bool, tensorboard: bool
 ) -> None:
-    from plainfilm.judge.left_out import left_out_text
+    from plainfilm.judge.outside.left_out import left_out_text
     from plainfilm.outside_jobs import train_left_out
 
     result = train_left_out(manifest, directory, config, resume=resume, tensorboard=tensorboard, progress=progress_on())

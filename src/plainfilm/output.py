@@ -107,7 +107,7 @@ def print_evaluation(evaluation: Any) -> None:
 
 def print_outside(evaluation: Any) -> None:
     """What a run is worth on films from elsewhere, and where the page is."""
-    from plainfilm.judge.outside_text import outside_text
+    from plainfilm.judge.outside.text import outside_text
 
     print(outside_text(evaluation.metrics))
     times = evaluation.metrics["readings"]

@@ -25,8 +25,8 @@ from plainfilm.prepare.left_out import leave_sources_out
 from plainfilm.prepare.overlap import Thumbnails, find_overlap
 
 if TYPE_CHECKING:
-    from plainfilm.judge.gap import Own
-    from plainfilm.judge.outside import Acquaintance
+    from plainfilm.judge.outside.gap import Own
+    from plainfilm.judge.outside.outside import Acquaintance
 
 
 class OutsideEvaluation(NamedTuple):
@@ -57,7 +57,7 @@ def evaluate_outside(
     Raises BadConfig where `stated` names what is not there, or the manifest is the run's own.
     """
     require_extra("evaluate")
-    from plainfilm.judge.vocabulary import match_classes
+    from plainfilm.judge.outside.vocabulary import match_classes
 
     out: Progress = progress or Silence()
     run.require_complete()
@@ -71,8 +71,8 @@ def evaluate_outside(
         raise BadManifest("has no readable film", manifest.path)
     from plainfilm.core.chest import reasons  # what takes long to load comes after what may be refused
     from plainfilm.judge.judged import Resampling
-    from plainfilm.judge.outside import judge_outside, relabelled
-    from plainfilm.judge.outside_page import write_outside_report
+    from plainfilm.judge.outside.outside import judge_outside, relabelled
+    from plainfilm.judge.outside.page import write_outside_report
     from plainfilm.learn.infer import predict_all
 
     trained_on = _checked(run, trained_on) if trained_on else _trained_on(run)
@@ -161,7 +161,7 @@ def _calibration(run: Run, trained_on: Manifest | None, out: Progress) -> Calibr
 
 def _own(run: Run, trained_on: Manifest | None, out: Progress) -> Own | None:
     """The run's scores on its own test films where they were read before, else on validation; None where there are none."""
-    from plainfilm.judge.gap import Own
+    from plainfilm.judge.outside.gap import Own
     from plainfilm.learn.infer import predict_manifest
 
     if (run / "predictions.csv").is_file():
@@ -179,7 +179,7 @@ def _acquaintance(
     run: Run, films: pd.DataFrame, looks: Thumbnails, trained_on: Manifest | None, out: Progress
 ) -> Acquaintance:
     """Which sources and which of the films the run has met in training or validation."""
-    from plainfilm.judge.outside import Acquaintance
+    from plainfilm.judge.outside.outside import Acquaintance
 
     if trained_on is None:
         nobody = pd.DataFrame(columns=["image_id", "why", "of"])
@@ -235,7 +235,7 @@ def train_left_out(
     """
     require_extra("train")
     from plainfilm.judge.judged import Resampling
-    from plainfilm.judge.left_out import judge_left_out, left_out_json, left_out_page
+    from plainfilm.judge.outside.left_out import judge_left_out, left_out_json, left_out_page
 
     out: Progress = progress or Silence()
     plan = leave_sources_out(manifest, config.seed)

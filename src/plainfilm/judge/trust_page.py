@@ -165,7 +165,8 @@ def _abstention(
         *_prediction_sets(trust.get("prediction_sets"), calibration, whose, colours),
         figures(
             figure(
-                "selective", "Where only the surest answers are given, fewer are wrong. Band: interval, point by point."
+                "selective",
+                "Where sureness means something, fewer of the surest are wrong. Band: interval, point by point.",
             )
         ),
     )

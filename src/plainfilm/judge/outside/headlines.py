@@ -10,8 +10,8 @@ from plainfilm.core.manifest import shown
 from plainfilm.core.page import Level
 from plainfilm.core.words import counted
 from plainfilm.judge.doubts import Doubt
+from plainfilm.judge.outside.vocabulary import near_sentences, vocabulary_of
 from plainfilm.judge.subgroups import COLUMNS
-from plainfilm.judge.vocabulary import near_sentences, vocabulary_of
 
 _GRAVEST_FIRST: tuple[Level, ...] = ("failure", "warning", "note", "pass")
 _FEW = 30

@@ -13,7 +13,7 @@ from plainfilm.core.bootstrap import Interval, bootstrap, index_groups, interval
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
 from plainfilm.judge.judged import JudgedFilms, Resampling
-from plainfilm.judge.vocabulary import named_alike
+from plainfilm.judge.outside.vocabulary import named_alike
 
 GAP_MEASURES = ("accuracy", "balanced_accuracy", "macro_auroc")
 

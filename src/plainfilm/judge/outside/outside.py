@@ -36,11 +36,11 @@ from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.ranking import Booleans, Floats
 from plainfilm.judge.evaluate import evaluate_predictions
-from plainfilm.judge.gap import Own, gaps
 from plainfilm.judge.judged import Resampling
+from plainfilm.judge.outside.gap import Own, gaps
+from plainfilm.judge.outside.vocabulary import Vocabulary
 from plainfilm.judge.subgroups import differences
 from plainfilm.judge.trust import shares
-from plainfilm.judge.vocabulary import Vocabulary
 
 FORMAT_VERSION = 1
 _ALL_AS_ONE = "test"  # evaluate_predictions judges splits; outside there is one

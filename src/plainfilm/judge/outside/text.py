@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plainfilm.core.bootstrap import format_interval, interval_of
-from plainfilm.judge.outside_headlines import headlines
+from plainfilm.judge.outside.headlines import headlines
 from plainfilm.judge.subgroup_tables import commonest_answers
 
 _WORDS = {"failure": "ALARM", "warning": "WARNING", "note": "note", "pass": "pass"}

@@ -30,7 +30,7 @@ from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.core.words import counted
 from plainfilm.judge.gallery import LightBox, answers, surest_mistakes
-from plainfilm.judge.outside_headlines import FAIR_FILMS, fair_contrasts, subgroup_sentences
+from plainfilm.judge.outside.headlines import FAIR_FILMS, fair_contrasts, subgroup_sentences
 from plainfilm.judge.score_tables import classification_report
 from plainfilm.judge.subgroup_tables import subgroup_table
 from plainfilm.judge.subgroups import COLUMNS

@@ -31,9 +31,9 @@ from plainfilm.core.run import Run
 from plainfilm.core.words import counted
 from plainfilm.errors import MissingExtra
 from plainfilm.judge.background import provenance_section
-from plainfilm.judge.gap import GAP_MEASURES
-from plainfilm.judge.outside_headlines import chosen_part, headlines
-from plainfilm.judge.outside_sections import (
+from plainfilm.judge.outside.gap import GAP_MEASURES
+from plainfilm.judge.outside.headlines import chosen_part, headlines
+from plainfilm.judge.outside.sections import (
     ROWS_SHOWN,
     TITLES,
     OutsideEvidence,
@@ -44,8 +44,8 @@ from plainfilm.judge.outside_sections import (
     scores_section,
     subgroups_section,
 )
+from plainfilm.judge.outside.vocabulary import near_sentences, vocabulary_of
 from plainfilm.judge.trust_page import trust_sections
-from plainfilm.judge.vocabulary import near_sentences, vocabulary_of
 
 _KINDS = {
     "unseen": "Sources that no training film names",

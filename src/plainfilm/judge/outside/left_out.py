@@ -23,8 +23,8 @@ from plainfilm.core.looks import class_looks
 from plainfilm.core.page import Html, alert, bullets, estimate, numbers, page, paragraph, section, swatch, table, texts
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.words import counted
-from plainfilm.judge.gap import GAP_MEASURES, Own, loss_of
 from plainfilm.judge.judged import JudgedFilms, Resampling
+from plainfilm.judge.outside.gap import GAP_MEASURES, Own, loss_of
 from plainfilm.judge.subgroups import by_subgroup
 
 FORMAT_VERSION = 1
