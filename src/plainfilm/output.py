@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from plainfilm.core.calibration import Calibration
-from plainfilm.core.manifest import Manifest
+from plainfilm.core.manifest import SPLITS, Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.words import counted
 from plainfilm.prepare.hints import hint_lines
@@ -61,7 +61,8 @@ def _short(name: str) -> str:
 def print_manifest(manifest: Manifest) -> None:
     """Films by class and split, notes, unreadable films, problems, and where the manifest and its card are."""
     counts = manifest.counts()
-    columns = [name for name in counts if name != "error" or any(counts["error"].values())]
+    is_split = bool((manifest.ok["split"] != "").any())
+    columns = [name for name in counts if any(counts[name].values()) or (name in SPLITS and is_split)]
     width = max([*(len(name) for name in manifest.classes), 5])
     print(" " * width + "".join(f"{name:>11}" for name in columns))
     for name in manifest.classes:
@@ -82,7 +83,7 @@ def print_manifest(manifest: Manifest) -> None:
             f"{counted(len(failed), 'film')} cannot be read; rows are kept. "
             f"The first: {printable(failed['path'].iloc[0])}: {failed['error'].iloc[0]}"
         )
-    for problem in manifest.check():
+    for problem in manifest.check() if is_split else ():
         print(f"{problem.kind.upper()}: {problem.text}")
     assert manifest.path is not None
     print(f"manifest: {manifest.path}    card: {manifest.path.with_name('dataset.md')}")

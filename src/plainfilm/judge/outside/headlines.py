@@ -282,6 +282,9 @@ def _of_films(metrics: Mapping[str, Any]) -> Iterator[Doubt]:
             " sensitivity here."
         )
         yield Doubt("warning", "One class only", (text,))
+    elif not any(one["value"] for one in metrics["subgroups"].get("source", ())):
+        text = "Whether a source supplies several classes, so that hospital and disease can be told apart, nobody can tell."
+        yield Doubt("warning", "The sources of these films are unknown", (text,))
     elif not fair_contrasts(metrics["pairwise_auroc"]):
         text = (
             f"No source here supplies {FAIR_FILMS} films each of two classes of the run. Where the films come from, and"
