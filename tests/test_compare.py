@@ -19,7 +19,6 @@ from scipy import stats
 from sklearn import metrics as reference
 
 from conftest import rows as manifest_rows
-from plainfilm.cli import Measure
 from plainfilm.core.bootstrap import bootstrap
 from plainfilm.core.calibration import Calibration, Scaling
 from plainfilm.core.config import TrainConfig
@@ -36,6 +35,7 @@ from plainfilm.judge.compare.contestants import Contestant, open_contestants
 from plainfilm.judge.compare.page import compare_page
 from plainfilm.judge.compare.same_films import on_one_field
 from plainfilm.judge.compare.words import comparison_text, signed
+from plainfilm.output import Measure
 
 CLASSES = ("COVID", "Normal", "Viral Pneumonia")
 CONFIG = TrainConfig(model="cnn-swish", weights="scratch", size=32)
