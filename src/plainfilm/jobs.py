@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.core.calibration import Wishes
+from plainfilm.core.calibration import Calibration, Wishes
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.files import cannot_write, make_directory, provenance, write_json, write_text
 from plainfilm.core.gate import gate_reasons
@@ -113,11 +113,9 @@ def evaluate_run(
     Every reading of the test split is counted in the run before it happens.
     """
     require_extra("evaluate")
-    from plainfilm.judge.calibrate import calibrate
     from plainfilm.judge.doubts import scores_of_file
     from plainfilm.judge.evaluate import evaluate_predictions
     from plainfilm.judge.report import write_report
-    from plainfilm.learn.infer import predict_manifest
 
     out: Progress = progress or Silence()
     run.require_complete()
@@ -130,13 +128,7 @@ def evaluate_run(
     wishes.check(run.classes)
     if "test" in splits:
         run.record_test_reading("evaluate")
-    predictions = predict_manifest(run, manifest, splits, out, column=run.config.split)
-    looked = _looked_at(predictions, manifest, out)
-    train, validation = (predictions.where(predictions.table["split"] == name) for name in ("train", "val"))
-    gate = looked[(predictions.table["split"] == "val").to_numpy()]
-    calibration = calibrate(train, validation, wishes, gate.tolist())
-    assert predictions.embedding is not None
-    predictions = predictions.with_reasons(calibration.reasons_to_turn_away(looked.tolist(), predictions.embedding))
+    predictions, calibration = score_and_calibrate(run, manifest, splits, wishes, out)
     metrics = evaluate_predictions(predictions, calibration, manifest.films, prevalence=wishes.prevalence)
     metrics["file_alone"] = scores_of_file(manifest)
     metrics["made"] = provenance(run.config.seed, manifest=manifest.fingerprint)
@@ -144,6 +136,27 @@ def evaluate_run(
     calibration.write(run / "calibration.json")
     write_json(run / "metrics.json", metrics)
     return Evaluation(run, metrics, write_report(run, manifest, predictions, metrics))
+
+
+def score_and_calibrate(
+    run: Run, manifest: Manifest, splits: Sequence[str], wishes: Wishes, out: Progress
+) -> tuple[Predictions, Calibration]:
+    """Scores of a run on splits of its own manifest, with the reasons for which films are turned away; and what made the answers.
+
+    splits: train and val among them, which the calibration is fitted on. Nothing is written.
+    """
+    from plainfilm.judge.calibrate import calibrate
+    from plainfilm.learn.infer import predict_manifest
+
+    predictions = predict_manifest(run, manifest, splits, out, column=run.config.split)
+    looked = _looked_at(predictions, manifest, out)
+    train, validation = (predictions.where(predictions.table["split"] == name) for name in ("train", "val"))
+    calibration = calibrate(
+        train, validation, wishes, looked[(predictions.table["split"] == "val").to_numpy()].tolist()
+    )
+    assert predictions.embedding is not None
+    reasons = calibration.reasons_to_turn_away(looked.tolist(), predictions.embedding)
+    return predictions.with_reasons(reasons), calibration
 
 
 def _looked_at(predictions: Predictions, manifest: Manifest, out: Progress) -> NDArray[np.object_]:

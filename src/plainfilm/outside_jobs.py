@@ -13,14 +13,13 @@ import pandas as pd
 from plainfilm.core.calibration import Calibration, Wishes
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.files import make_directory, provenance, write_json, write_text
-from plainfilm.core.gate import gate_reasons
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
 from plainfilm.core.words import counted
 from plainfilm.errors import BadConfig, BadManifest, BadRun
-from plainfilm.jobs import Evaluation, require_extra, train_runs
+from plainfilm.jobs import Evaluation, require_extra, score_and_calibrate, train_runs
 from plainfilm.prepare.left_out import leave_sources_out
 from plainfilm.prepare.overlap import Thumbnails, find_overlap
 
@@ -138,9 +137,6 @@ def _trained_on(run: Run) -> Manifest | None:
 
 def _calibration(run: Run, trained_on: Manifest | None, out: Progress) -> Calibration:
     """The run's; made now from its training and validation films where it has none yet. The test split is not read."""
-    from plainfilm.judge.calibrate import calibrate
-    from plainfilm.learn.infer import predict_manifest
-
     if (run / "calibration.json").is_file():
         return run.calibration()
     if trained_on is None:
@@ -150,11 +146,7 @@ def _calibration(run: Run, trained_on: Manifest | None, out: Progress) -> Calibr
             run.manifest_path,
         )
     out.say(f"{run.directory} has no calibration yet: making it from its training and validation films")
-    predictions = predict_manifest(run, trained_on, ("train", "val"), out, column=run.config.split)
-    train, validation = (predictions.where(predictions.table["split"] == name) for name in ("train", "val"))
-    path_of = dict(zip(trained_on.films["image_id"], trained_on.films["path"], strict=True))
-    paths = [trained_on.film_path(path_of[image_id]) for image_id in validation.table["image_id"]]
-    calibration = calibrate(train, validation, Wishes(), gate_reasons(paths, out))
+    _, calibration = score_and_calibrate(run, trained_on, ("train", "val"), Wishes(), out)
     calibration.write(run / "calibration.json")
     return calibration
 
