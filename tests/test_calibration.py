@@ -174,7 +174,7 @@ def test_thresholds_reach_what_is_wanted_and_no_more_than_needed(seed, wanted, f
         assert reached(point.threshold) == pytest.approx(point.reached)
         assert point.reached >= wanted - 1e-9
         better = (
-            score[score > point.threshold].min(initial=2)
+            np.nextafter(score[score >= point.threshold].min(initial=2), 3)
             if point.aim == "sensitivity"
             else score[score < point.threshold].max(initial=-1)
         )
@@ -196,6 +196,7 @@ def test_a_wish_for_one_class_stands_beside_that_for_all():
         (Wishes(prevalence={"COVID": float("nan")}), "above 0"),
         (Wishes(sensitivity={"COVID": 95.0}), "--sensitivity COVID=95"),
         (Wishes(specificity={"": 0.0}), "--specificity 0"),
+        (Wishes(prevalence={"COVID": 0.6, "Normal": 0.9}), "add up to more than 1"),
         (Wishes(error=0.0), "--error 0"),
         (Wishes(error=5.0), "--error 5"),
     ],
@@ -315,6 +316,15 @@ def test_calibration_survives_its_file(tmp_path):
         lambda values: values.update(format_version=99),
         lambda values: values.update(operating_points=[{"label": "COVID"}]),
         lambda values: values["conformal"].update(probability=[[0.5]]),
+        lambda values: values["scaling"].update(weight=[1.0, -1.0, 1.0]),
+        lambda values: values["scaling"].update(bias=[float("nan")] * 3),
+        lambda values: values.update(error=7),
+        lambda values: values["familiarity"].update(rest=0),
+        lambda values: values["familiarity"].update(limit=float("nan")),
+        lambda values: values["familiarity"].update(variance=values["familiarity"]["mean"]),
+        lambda values: values.update(gate="a string"),
+        lambda values: values["operating_points"][0].update(label="measles"),
+        lambda values: values.pop("conformal"),
     ],
 )
 def test_a_damaged_calibration_is_refused_by_name(tmp_path, damage):
@@ -325,6 +335,53 @@ def test_a_damaged_calibration_is_refused_by_name(tmp_path, damage):
     path.write_text(json.dumps(values))
     with pytest.raises(BadRun, match=r"calibration\.json"):
         Calibration.open(path)
+
+
+def test_an_uninformative_network_is_flattened_and_a_perfect_one_left_alone():
+    logit, label = drawn(900)
+    rng = np.random.default_rng(0)
+    for scale in (1.0, 1e6):
+        notes: list[str] = []
+        fitted = fit_scaling(logit * scale, rng.permutation(label), [f"g{i}" for i in range(900)], notes)
+        assert np.abs(fitted.probability(logit * scale) - np.bincount(label) / 900).max() < 0.2
+        assert loss_of(fitted.probability(logit * scale), label) < 1.2
+    assert fit_temperature(logit * 1e6, label).temperature == pytest.approx(
+        1e6 * fit_temperature(logit, label).temperature
+    )
+
+
+def test_few_groups_tell_no_temperature():
+    logit, label = drawn(90)
+    notes: list[str] = []
+    assert fit_scaling(logit, label, [f"g{i % 9}" for i in range(90)], notes).kind == "none"
+    assert "9 validation groups" in notes[0]
+
+
+def test_a_threshold_lies_between_scores_so_that_rounding_carries_none_across():
+    logit, label = drawn(300)
+    probability = softmax(logit)
+    written = np.round(probability, 6)
+    for point in fit_operating_points(probability, label, CLASSES, Wishes(), []):
+        c = CLASSES.index(point.label)
+        chosen = label == c if point.aim == "sensitivity" else label != c
+        again = (written[chosen, c] >= point.threshold) == (point.aim == "sensitivity")
+        assert again.mean() == pytest.approx(point.reached, abs=1e-12)
+
+
+def test_a_class_of_unknown_prediction_makes_no_page_fail():
+    from plainfilm.core.page import Html
+    from plainfilm.judge.trust_page import trust_sections
+
+    predictions = scored(60)
+    fitted = calibrate(scored(60), predictions, Wishes({"": 1.0}, {"": 1.0}))
+    never = predictions.where(predictions.table["label"] != "COVID")
+    never = Predictions(never.table.assign(logit_COVID=-1e9), CLASSES)
+    found = trust(never, fitted, {"COVID": 0.02, "Normal": 0.3}, Resampling(20))
+    colours = dict.fromkeys(CLASSES, "#000000")
+    page = "".join(
+        part.content for part in trust_sections(found, fitted, "test films", colours, lambda name, caption: Html())
+    )
+    assert "unknown" in page
 
 
 def test_a_reason_that_half_of_the_films_give_is_switched_off():
@@ -342,7 +399,9 @@ def test_nothing_to_fit_on():
     assert fitted.scaling.kind == "none" and fitted.conformal is None and "no validation film" in fitted.notes[0]
     assert fitted.prediction_set(scored(30).logit).all()
     metrics = trust(scored(30), fitted, {}, Resampling(20))
-    assert metrics["operating_points"] == [] and "prediction_sets" not in metrics and "turned_away" not in metrics
+    assert (
+        metrics["operating_points"] == [] and "prediction_sets" not in metrics and metrics["turned_away"]["films"] == 0
+    )
 
 
 def test_what_trust_says_is_what_was_counted():

@@ -122,7 +122,8 @@ def _predictions_of_files(phantoms: Path, run: Path, tmp_path: Path, evaluated: 
     assert answer["films"][0]["probability"] == answer["films"][2]["probability"]
     logit = evaluated.where(evaluated.table["image_id"] == "COVID-1").logit[0]
     expected = {
-        name: pytest.approx(float(p), abs=2e-5) for name, p in zip(evaluated.classes, _softmax(logit), strict=True)
+        name: pytest.approx(float(p), abs=2e-5)
+        for name, p in zip(evaluated.classes, Run.open(run).calibration().probability([logit])[0], strict=True)
     }
     assert answer["films"][0]["probability"] == expected
     _run("predict", folder, "--run", run, "--format", "csv", "-o", tmp_path / "scores.csv")
@@ -132,13 +133,6 @@ def _predictions_of_files(phantoms: Path, run: Path, tmp_path: Path, evaluated: 
     table = _run("predict", film, "--run", run)
     assert table.stdout.splitlines()[0].split()[:2] == ["film", "class"]
     assert "Not a medical device" in table.stderr
-
-
-def _softmax(logit):  # type: ignore[no-untyped-def]
-    import numpy as np
-
-    odds = np.exp(logit - logit.max())
-    return odds / odds.sum()
 
 
 def test_folds_and_seeds_train_in_turn(phantoms: Path, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def print_comparison(compared: Any) -> None:
 def scores_text(predictions: Predictions, calibration: Calibration, format: TableFormat) -> str:
     """The answers, one film a row, as an aligned table, CSV or JSON.
 
-    A film that is turned away has the reason, and neither class nor set. Its probabilities mean nothing; people do not see them.
+    A film that is turned away has the reason, and neither class nor set nor probabilities, which would mean nothing.
     """
     rows = _answers(predictions, calibration)
     if format is TableFormat.json:
@@ -213,7 +213,7 @@ def _answers(predictions: Predictions, calibration: Calibration) -> list[dict[st
                 "class": classes[int(probability[place].argmax())] if is_answered else None,
                 "set": [name for c, name in enumerate(classes) if held[place, c]] if is_answered else None,
                 "probability": {
-                    name: round(float(probability[place, c]), 6) if is_ok[place] else None
+                    name: round(float(probability[place, c]), 6) if is_answered else None
                     for c, name in enumerate(classes)
                 },
             }

@@ -14,6 +14,7 @@ from plainfilm.core.calibration import Wishes
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.run import Run
+from plainfilm.core.words import counted
 from plainfilm.errors import BadConfig
 from plainfilm.output import (
     DISCLAIMER,
@@ -159,8 +160,8 @@ def evaluate_command(
     if named or directory:
         raise BadConfig(f"{'--map' if named else '-o'} goes with --on MANIFEST")
     wishes = Wishes(
-        shares(sensitivity, "--sensitivity") or Wishes().sensitivity,
-        shares(specificity, "--specificity") or Wishes().specificity,
+        {**Wishes().sensitivity, **shares(sensitivity, "--sensitivity")},
+        {**Wishes().specificity, **shares(specificity, "--specificity")},
         error,
         shares(prevalence, "--prevalence"),
     )
@@ -249,14 +250,21 @@ def predict_command(
     opened = Run.open(run)
     predictions = predict_paths(opened, films, progress_on())
     text = scores_text(predictions, opened.calibration(), format)
+    if not opened.is_calibrated:
+        print(
+            f"note: {opened.directory} was never evaluated, so nothing is calibrated: plainfilm evaluate",
+            file=sys.stderr,
+        )
     if output is None:
         print(text, end="")
     else:
         write_text(output, text)
         print(f"{len(predictions.table)} films: {output}")
     failed = int((predictions.table["status"] == "error").sum())
-    if failed:
-        print(f"{failed} of {len(predictions.table)} films could not be read.", file=sys.stderr)
+    away = int((predictions.turned_away != "").sum())
+    for number, what in ((failed, "could not be answered; the column error says why"), (away, "turned away")):
+        if number:
+            print(f"{number} of {counted(len(predictions.table), 'film')} {what}.", file=sys.stderr)
     if format is TableFormat.table:
         print(DISCLAIMER, file=sys.stderr)
     if failed == len(predictions.table):

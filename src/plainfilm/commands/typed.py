@@ -53,21 +53,27 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
     """NAME=NAME, several joined by commas or typed again. option: the one that they were typed for."""
-    found = {}
+    found: dict[str, str] = {}
     for text in (part for given in texts or [] for part in given.split(",")):
         name, sign, value = text.partition("=")
         if not (sign and name.strip() and value.strip()):
             raise typer.BadParameter(f'"{text}": expected NAME=NAME', param_hint=option)
+        if found.get(name.strip(), value.strip()) != value.strip():
+            raise typer.BadParameter(
+                f'"{name.strip()}" is {found[name.strip()]} and {value.strip()}: say one of them', param_hint=option
+            )
         found[name.strip()] = value.strip()
     return found
 
 
 def shares(texts: list[str] | None, option: str) -> dict[str, float]:
-    """CLASS=SHARE, or a SHARE alone under the name ""."""
-    found = {}
-    for text in (part for given in texts or [] for part in given.split(",")):
+    """CLASS=SHARE, or a SHARE alone under the name ""; a class's name may hold commas. option: the one that they were typed for."""
+    found: dict[str, float] = {}
+    for text in texts or []:
         name, _, value = text.rpartition("=")
         try:
+            if name.strip() in found:
+                raise typer.BadParameter(f'"{text}": said twice', param_hint=option)
             found[name.strip()] = float(value)
         except ValueError:
             raise typer.BadParameter(f'"{text}": expected CLASS=SHARE, such as COVID=0.02', param_hint=option) from None

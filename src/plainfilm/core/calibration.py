@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.typing import NDArray
 
+from plainfilm.core.chest import REASONS
 from plainfilm.core.files import check_format, read_json, write_json
 from plainfilm.core.metrics import softmax
 from plainfilm.core.ranking import Floats
@@ -47,7 +48,7 @@ class Wishes:
     prevalence: Mapping[str, float] = field(default_factory=dict)
 
     def check(self, classes: Sequence[str]) -> None:
-        """Raise BadConfig where a class is none of the run's, or a share is out of its range."""
+        """Raise BadConfig where a class is none of the run's, a share is out of its range, or shares cannot be meant together."""
         for name in ("sensitivity", "specificity", "prevalence"):
             for label, share in getattr(self, name).items():
                 typed = f"--{name} {label + '=' if label else ''}{share:g}"
@@ -58,6 +59,8 @@ class Wishes:
                     raise BadConfig(
                         f"{typed}: expected a share above 0 and {'below' if name == 'prevalence' else 'up to'} 1"
                     )
+        if sum(self.prevalence.values()) > 1:
+            raise BadConfig("--prevalence: the shares add up to more than 1, and a film has one class")
         if not 0 < self.error < 1:
             raise BadConfig(f"--error {self.error:g}: expected between 0 and 1, such as 0.05")
 
@@ -210,8 +213,8 @@ class Calibration:
 
     @classmethod
     def none(cls, classes: Sequence[str]) -> Self:
-        """Nothing fitted: probabilities are the softmax of the logits, and no film is turned away."""
-        return cls(tuple(classes), Scaling.none(len(classes)))
+        """Nothing fitted: probabilities are the softmax of the logits; the gate, which needs no fit, may use all its reasons."""
+        return cls(tuple(classes), Scaling.none(len(classes)), gate=REASONS)
 
     def probability(self, logit: npt.ArrayLike) -> Floats:
         """(N, C) finite logits -> (N, C) calibrated probabilities."""
@@ -269,6 +272,9 @@ class Calibration:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The inverse of to_dict(). Raises KeyError, TypeError or ValueError where something is missing or of the wrong kind."""
+        missing = [name for name in cls.__dataclass_fields__ if name not in values]
+        if missing:
+            raise ValueError(f"it lacks {', '.join(missing)}")
         classes = tuple(str(name) for name in values["classes"])
         scaling = values["scaling"]
         weight, bias = (tuple(float(number) for number in scaling[name]) for name in ("weight", "bias"))
@@ -278,7 +284,7 @@ class Calibration:
         known = conformal and tuple(tuple(sorted(map(float, column))) for column in conformal["probability"])
         if known and len(known) != len(classes):
             raise ValueError(f"conformal is of {len(known)} classes, expected {len(classes)}")
-        return cls(
+        found = cls(
             classes,
             Scaling(scaling["kind"], weight, bias),
             Conformal(known) if known else None,
@@ -290,6 +296,32 @@ class Calibration:
             int(values["groups"]),
             tuple(values["notes"]),
         )
+        found._check()
+        return found
+
+    def _check(self) -> None:
+        """Raise ValueError for a value that no fit gives."""
+        scaling, familiarity = self.scaling, self.familiarity
+        if not all(math.isfinite(number) for number in (*scaling.weight, *scaling.bias)) or min(scaling.weight) <= 0:
+            raise ValueError(f"the weights of the scaling are {scaling.weight}, expected finite numbers above 0")
+        if not 0 < self.error < 1:
+            raise ValueError(f"error is {self.error}, expected between 0 and 1")
+        if self.conformal and not all(0 <= one <= 1 for column in self.conformal.probability for one in column):
+            raise ValueError("conformal holds a number that is no probability")
+        for point in self.operating_points:
+            if point.label not in self.classes or point.aim not in get_args(Aim) or not math.isfinite(point.threshold):
+                raise ValueError(f"it has an operating point of {point.label!r} for {point.aim!r} at {point.threshold}")
+        strange = [reason for reason in self.gate if reason not in REASONS]
+        if strange:
+            raise ValueError(f"the gate knows no reason {strange[0]!r}")
+        if familiarity is not None:
+            arrays = (familiarity.mean, familiarity.direction, familiarity.variance)
+            numbers = (familiarity.rest, familiarity.limit, float(familiarity.variance.min(initial=1)))
+            widths = {familiarity.mean.shape[-1], familiarity.direction.shape[-1]}
+            if not all(np.isfinite(array).all() for array in arrays) or not all(0 < one < math.inf for one in numbers):
+                raise ValueError("familiarity holds a number that is not finite or not above 0")
+            if len(widths) > 1 or familiarity.variance.shape != familiarity.direction.shape[:1]:
+                raise ValueError("the arrays of familiarity do not fit each other")
 
 
 def rooted(embedding: npt.ArrayLike) -> Floats:

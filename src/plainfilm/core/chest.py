@@ -10,15 +10,17 @@ from __future__ import annotations
 import json
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import cv2
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
 
 from plainfilm.core.metrics import softmax
 from plainfilm.core.thumbnail import without_frame
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 NO_CHEST = "no frontal chest film"
 INVERTED = "black and white are swapped"
@@ -88,6 +90,8 @@ def looks(thumbnails: NDArray[np.uint8]) -> Looks:
 
 @cache
 def _shipped() -> tuple[onnxruntime.InferenceSession, tuple[float, float]]:
+    import onnxruntime
+
     session = onnxruntime.InferenceSession(
         files("plainfilm.models").joinpath("chest.onnx").read_bytes(), providers=["CPUExecutionProvider"]
     )

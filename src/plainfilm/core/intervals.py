@@ -190,6 +190,8 @@ def calibration_ends(gap: Floats, replicate: Floats, groups: int, kish: float, l
     """
     seen = float(np.abs(gap).sum())
     noise = (replicate - gap) * math.sqrt(groups / (groups - 1) / float(_by_student(np.array([kish]), level)[0]))
+    if seen == 0:  # nothing to multiply: what chance alone would show
+        return 0.0, min(1.0, float(np.quantile(np.abs(noise).sum(axis=1), (1 + level) / 2)))
 
     def times(wanted: float) -> float:
         low, high = 0.0, 4.0

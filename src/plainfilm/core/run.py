@@ -140,7 +140,20 @@ class Run:
     def calibration(self) -> Calibration:
         """What turns the logits into answers; plain softmax where the run was never evaluated. Raises BadRun where damaged."""
         path = self / "calibration.json"
-        return Calibration.open(path) if path.is_file() else Calibration.none(self.classes)
+        if not path.is_file():
+            return Calibration.none(self.classes)
+        found = Calibration.open(path)
+        if found.classes != self.classes:
+            raise BadRun(
+                f'is of the classes {", ".join(found.classes)}, not of the run\'s: make it again with "plainfilm evaluate"',
+                path,
+            )
+        return found
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether evaluation has fitted what turns the logits into answers."""
+        return (self / "calibration.json").is_file()
 
     def history(self) -> list[dict[str, Any]]:
         """One mapping an epoch: losses, scores, learning rate, size, seconds. Raises BadRun where the file is damaged."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +32,10 @@ from plainfilm.core.calibration import (
 from plainfilm.core.manifest import shown
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.ranking import Floats, Integers
+from plainfilm.core.words import counted
 
-_HOTTEST, _COLDEST = 20.0, 0.05  # temperatures between which one is looked for
+_LEAST_WEIGHT, _MOST_WEIGHT = 1e-3, 1e3  # of logits of unit spread; below the first, they hardly tell anything apart
+_FEWEST_GROUPS = 10  # for a temperature
 _FOLDS = 5
 _RIDGE = 1e-4  # of vector scaling, a film: keeps biases that nothing tells apart near 0
 _SURELY = 1.645  # standard errors by which vector scaling must be better than a temperature on films that neither saw
@@ -55,9 +58,7 @@ def calibrate(train: Predictions, validation: Predictions, wishes: Wishes, gate:
     judged, said = validation.judged, np.array(gate, dtype=object)[is_judged] if len(gate) else None
     notes: list[str] = []
     if not len(judged.table):
-        return Calibration(
-            validation.classes, Scaling.none(len(validation.classes)), notes=("no validation film: nothing was fitted",)
-        )
+        return replace(Calibration.none(validation.classes), notes=("no validation film: nothing was fitted",))
     group = judged.group
     scaling = fit_scaling(judged.logit, judged.label_index, group, notes)
     probability = scaling.probability(judged.logit)
@@ -87,11 +88,20 @@ def fit_scaling(
 
     logit (N, C), label_index (N,), group (N,): validation. notes: what a reader should know is added to it.
     """
+    place, groups = index_groups(group)
+    if groups < _FEWEST_GROUPS:
+        notes.append(f"probabilities are not rescaled: {counted(groups, 'validation group')} cannot tell a temperature")
+        return Scaling.none(logit.shape[1])
     temperature = fit_temperature(logit, label_index)
     if temperature.kind == "none":
-        notes.append("probabilities are not rescaled: every validation film is answered rightly, or none is told apart")
+        notes.append(
+            "probabilities are not rescaled: any temperature suits validation films that are all answered rightly or alike"
+        )
         return temperature
-    place, groups = index_groups(group)
+    if temperature.weight[0] * logit.std() <= _LEAST_WEIGHT * 1.01:
+        notes.append(
+            "the temperature is as high as it may be: on validation films the network's sureness means nothing"
+        )
     if groups < _FEW * 2:
         return temperature
     fold = np.random.default_rng(0).permutation(groups)[place] % _FOLDS
@@ -109,21 +119,24 @@ def fit_scaling(
 
 
 def fit_temperature(logit: Floats, label_index: Integers) -> Scaling:
-    """The one temperature of the smallest log loss; no scaling where the loss has no minimum between 0.05 and 20.
+    """The one temperature of the smallest log loss, no higher than flattens the probabilities altogether.
 
+    No scaling where the loss falls for ever: films that are all answered rightly would be told ever more surely.
     logit: (N, C) finite; label_index: (N,) in 0..C-1. Source: Guo et al. 2017, arXiv:1706.04599.
     """
-    classes = logit.shape[1]
+    classes, spread = logit.shape[1], float(logit.std())
     rows = np.arange(len(logit))
 
     def slope(weight: float) -> float:
         probability = np.exp(log_softmax(logit * weight, axis=1))
         return float(((probability * logit).sum(axis=1) - logit[rows, label_index]).mean())
 
-    low, high = 1 / _HOTTEST, 1 / _COLDEST
-    if not slope(low) < 0 < slope(high):
+    if spread == 0:
         return Scaling.none(classes)
-    weight = float(brentq(slope, low, high, xtol=1e-14, rtol=8.9e-16))
+    low, high = _LEAST_WEIGHT / spread, _MOST_WEIGHT / spread
+    if slope(high) <= 0:
+        return Scaling.none(classes)
+    weight = low if slope(low) >= 0 else float(brentq(slope, low, high, xtol=1e-14 / spread, rtol=8.9e-16))
     return Scaling("temperature", (weight,) * classes, (0.0,) * classes)
 
 
@@ -144,7 +157,7 @@ def fit_vector(logit: Floats, label_index: Integers) -> Scaling:
         gradient = np.concatenate([(off * logit).sum(axis=0), off.sum(axis=0)]) + 2 * _RIDGE * away
         return float(-(log_probability * is_label).sum() / films + _RIDGE * (away**2).sum()), gradient
 
-    bounds = [(1 / _HOTTEST, 1 / _COLDEST)] * classes + [(None, None)] * classes
+    bounds = [(start[0] / 100, start[0] * 100)] * classes + [(None, None)] * classes
     found = minimize(
         loss, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": 2000, "ftol": 1e-15}
     ).x
@@ -192,23 +205,40 @@ def fit_operating_points(
         for aim, wanted, chosen in asked:
             share = wanted.get(label, wanted.get(""))
             if share is not None and chosen.any():
-                points.append(_operating_point(label, aim, share, np.sort(probability[chosen, c])))
+                points.append(
+                    _operating_point(label, aim, share, np.sort(probability[chosen, c]), np.unique(probability[:, c]))
+                )
+    lost = [name for name in wishes.prevalence if name not in {point.label for point in points}]
+    if lost:
+        notes.append(
+            f"no predictive values for want of a threshold, since validation has no film of the class: {shown(lost)}"
+        )
     few = sorted({point.label for point in points if point.films < _FEW})
     if few:
         notes.append(f"thresholds rest on fewer than {_FEW} validation films: {shown(few)}")
     return points
 
 
-def _operating_point(label: str, aim: Aim, wanted: float, score: Floats) -> OperatingPoint:
-    """score: (N,) of the films that are to be on the right side of the threshold, from low to high."""
+def _operating_point(label: str, aim: Aim, wanted: float, score: Floats, known: Floats) -> OperatingPoint:
+    """score: (N,) of the films that are to be on the right side of the threshold, known: of all films, each value once; ascending.
+
+    The threshold lies in the middle between two scores, so that no rounding carries a film across it.
+    """
     films = len(score)
     needed = math.ceil(wanted * films - 1e-9)
-    if aim == "sensitivity":  # needed films lie at or above the threshold
-        threshold = float(score[films - needed])
+    if aim == "sensitivity":  # needed films lie above the threshold
+        above = score[films - needed]
+        threshold = _between(known[known < above].max(initial=0), above)
         return OperatingPoint(label, aim, wanted, threshold, float((score >= threshold).mean()), films)
-    highest_negative = float(score[needed - 1])
-    threshold = float(np.nextafter(highest_negative, math.inf))
+    below = score[needed - 1]
+    threshold = _between(below, known[known > below].min(initial=1 + 1e-9))
     return OperatingPoint(label, aim, wanted, threshold, float((score < threshold).mean()), films)
+
+
+def _between(low: float, high: float) -> float:
+    """The middle, or the upper of two numbers that have none between them."""
+    middle = (float(low) + float(high)) / 2
+    return middle if middle > low else float(high)
 
 
 # The limit of the familiar --------------------------------------------------------------------------------------------

@@ -64,7 +64,9 @@ def shares(
     """K shares of films, each with its interval over groups. part, whole: (N, K); the films of a part belong to its whole."""
     place, groups = index_groups(group)
     value, replicate = _replicates(part, whole, group, drawing)
-    error = standard_error(replicate, groups) if groups > 1 else np.zeros(len(value))
+    if groups < 2:
+        return [Interval(one, math.nan, math.nan) for one in value.tolist()]
+    error = standard_error(replicate, groups)
     low, high = share_ends(
         value, error, effective_groups(place, whole), whole.sum(axis=0).astype(np.float64), drawing.level
     )

@@ -24,6 +24,7 @@ from plainfilm.core.page import (
     table,
     texts,
 )
+from plainfilm.core.words import counted
 
 _MEASURES = {
     "ece": "Expected calibration error (ECE)",
@@ -51,7 +52,7 @@ def trust_sections(
 def scaling_text(calibration: Calibration) -> str:
     """How probabilities were made of logits, in one sentence."""
     scaling = calibration.scaling
-    rests = f"fitted on {calibration.films:,} validation films in {calibration.groups:,} groups"
+    rests = f"fitted on {counted(calibration.films, 'validation film')} in {counted(calibration.groups, 'group')}"
     if scaling.kind == "none":
         return "Probabilities are the plain softmax of the network's logits."
     if scaling.kind == "vector":
@@ -148,7 +149,7 @@ def _at_prevalence(asked: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
             f"{at['prevalence']:.2%}",
             estimate(interval_of(at["ppv"])),
             estimate(interval_of(at["npv"]), 4),
-            f"{round(1000 * interval_of(at['ppv']).value):,} of 1,000",
+            "unknown" if at["ppv"]["value"] is None else f"{round(1000 * at['ppv']['value']):,} of 1,000",
         ]
         for point, at in asked
     )
@@ -174,9 +175,7 @@ def _abstention(
 
 def _turned_away(found: Mapping[str, Any] | None, whose: str) -> Iterator[Html]:
     if found is None:
-        yield paragraph(
-            "Whether a picture is a chest film like those of the training was not asked: no embedding is known."
-        )
+        yield paragraph("Whether a picture is a chest film like those of the training.")
         return
     share, rest = (format_interval(interval_of(found[name])) for name in ("share", "accuracy_of_the_rest"))
     reasons = "; ".join(f"{reason}: {films:,}" for reason, films in found["reasons"].items())

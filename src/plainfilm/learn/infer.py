@@ -31,6 +31,7 @@ from plainfilm.learn.films import FilmCache, cache_films
 from plainfilm.learn.model import last_layer, load_network
 
 BATCH = 128
+_WILD = "the network gives no finite numbers"
 
 
 class Scores(NamedTuple):
@@ -112,6 +113,9 @@ def _scored(
     """Scores of some films of a cache, then a row for each film of the manifest that cannot be read."""
     network = _ready(run, cache.device)
     scores = score_cache(network, cache, places, run.preprocess, progress, "Scoring films")
+    is_wild = ~np.isfinite(scores.logit).all(axis=1)
+    if is_wild.any():
+        raise BadRun(f"{_WILD} for {is_wild.sum()} of {len(places)} films: train it anew", run / "weights.safetensors")
     failed = manifest.films[manifest.films["status"] == "error"]
     rows = pd.concat([cache.rows.iloc[places], failed], ignore_index=True)
     logit, embedding = (
@@ -157,6 +161,9 @@ def predict_films(run: Run, paths: Sequence[Path], calibration: Calibration, pro
                     }
                 )
                 logit, reason = (blank, "") if is_bad else next(answers)
+                if not is_bad and not np.isfinite(logit).all():
+                    rows[-1] |= {"status": "error", "error": _WILD}
+                    logit, reason = blank, ""
                 logits.append(logit)
                 reasons.append(reason)
             task.advance(len(chunk))
