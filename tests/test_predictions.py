@@ -65,3 +65,19 @@ def test_a_table_without_our_columns_is_refused(tmp_path: Path) -> None:
         Predictions.open(path)
     with pytest.raises(BadPredictions, match="is missing"):
         Predictions.open(tmp_path / "nowhere.csv")
+
+
+def test_a_bare_table_from_elsewhere_is_enough_and_probabilities_are_no_logits(tmp_path):
+    path = tmp_path / "theirs.csv"
+    path.write_text("image_id,label,split,logit_A,logit_B\na,A,test,1.5,-2\nb,B,test,0.1,3\n")
+    opened = Predictions.open(path)
+    assert opened.table["model"].tolist() == ["theirs", "theirs"] and opened.judged.group.tolist() == [
+        "film a",
+        "film b",
+    ]
+    path.write_text("image_id,label,split,logit_A,logit_B\na,A,test,0.9,0.1\nb,B,test,0.3,0.7\n")
+    with pytest.raises(BadPredictions, match="hold probabilities: write their logarithms"):
+        Predictions.open(path)
+    path.write_text("image_id,label,split,logit_A,logit_B\na,A,test,1e308,0.1\n")
+    with pytest.raises(BadPredictions, match="no finite logits"):
+        Predictions.open(path)

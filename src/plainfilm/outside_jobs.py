@@ -170,7 +170,7 @@ def _own(run: Run, trained_on: Manifest | None, out: Progress) -> Own | None:
 def _acquaintance(
     run: Run, films: pd.DataFrame, looks: Thumbnails, trained_on: Manifest | None, out: Progress
 ) -> Acquaintance:
-    """Which sources and which of the films the run has met in training or validation."""
+    """Which sources the run was trained on, and which of the films are among its own, those of its test split included."""
     from plainfilm.judge.outside.outside import Acquaintance
 
     if trained_on is None:
@@ -182,9 +182,9 @@ def _acquaintance(
         return Acquaintance(None, nobody, (note,))
     rows = trained_on.ok
     column = run.config.split
-    seen = rows[rows[column].isin(["train", "val"])]
+    seen = rows[rows[column] != ""]
     paths = [trained_on.film_path(path) for path in seen["path"]]
-    seen_looks = Thumbnails(paths, out, "Reading the films of training and validation")
+    seen_looks = Thumbnails(paths, out, "Reading the run's own films")
     overlap = find_overlap(films, seen, looks, seen_looks, out)
     sources = rows.loc[rows[column] == "train", "source"]
     unnamed = int((sources == "").sum())

@@ -99,12 +99,17 @@ def prepare_command(
     from plainfilm.prepare.ingest import PrepareOptions, prepare
     from plainfilm.prepare.split import SplitPlan
 
+    plan = SplitPlan(test, val, train, folds, repeats, seed)
+    if not split and (plan != SplitPlan() or resplit):
+        raise BadConfig(
+            "--no-split draws none: leave out --test, --val, --train, --folds, --repeats, --seed and --resplit"
+        )
     options = PrepareOptions(
         columns=pairs(columns, "--columns"),
         metadata=metadata,
         classes=tuple(name.strip() for name in classes.split(",")) if classes else (),
         rename=pairs(rename, "--rename"),
-        plan=SplitPlan(test, val, train, folds, repeats, seed),
+        plan=plan,
         resplit=resplit,
         patient_key=secret(patient_key_file),
         parquet=parquet,

@@ -18,6 +18,8 @@ from plainfilm.errors import BadPredictions
 LEADING_COLUMNS = ("image_id", "label", "split", "group", "source", "patient_id")
 TRAILING_COLUMNS = ("status", "error", "model")
 _LOGIT = "logit_"
+# What a table from elsewhere may lack: each film then stands for itself, from nowhere, and was scored.
+_WITHOUT = {"group": "", "source": "", "patient_id": "", "status": "ok", "error": ""}
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,15 @@ class Predictions:
 
     @classmethod
     def open(cls, path: str | Path) -> Predictions:
-        """Read a CSV or Parquet table of scores. Raises BadPredictions, naming the rows."""
+        """Read a CSV or Parquet table of scores; a column that only a run would have may be absent (see _WITHOUT).
+
+        Raises BadPredictions, naming the rows.
+        """
         path = Path(path)
         table = read_table(path, BadPredictions)
+        for column, value in {**_WITHOUT, "model": path.stem}.items():
+            if column not in table:
+                table[column] = value
         missing = [name for name in (*LEADING_COLUMNS, *TRAILING_COLUMNS) if name not in table]
         classes = tuple(str(name).removeprefix(_LOGIT) for name in table if str(name).startswith(_LOGIT))
         if missing or len(classes) < 2:
@@ -68,7 +76,9 @@ class Predictions:
         for name in table:
             if name in logit_columns:
                 text = table[name].astype(object)
-                table[name] = pd.to_numeric(text.where(text != "", None), errors="coerce").astype(np.float32)
+                numbers = pd.to_numeric(text.where(text != "", None), errors="coerce").to_numpy(np.float64)
+                with np.errstate(over="ignore"):  # too large for float32 is infinite, and refused below
+                    table[name] = numbers.astype(np.float32)
             else:
                 table[name] = table[name].astype(object).where(table[name].notna(), "").astype(str)
         predictions = cls(table, classes)
@@ -143,5 +153,8 @@ class Predictions:
             if len(rows):
                 names = shown([str(name) for name in rows["image_id"]])
                 problems.append(f"rows that {what}: {names} ({len(rows)} in all)")
+        given = self.logit[scored.to_numpy() & self.has_score]
+        if len(given) > 1 and (given >= 0).all() and np.allclose(given.sum(axis=1), 1, atol=1e-3):
+            problems.append("the columns logit_... hold probabilities: write their logarithms, which are logits")
         if problems:
             raise BadPredictions("; ".join(problems), path)

@@ -149,8 +149,8 @@ def differences(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, A
     """Which subgroups' accuracy differs from that of all others beyond chance.
 
     found: as `subgroups` gives it. Unknown is no subgroup to speak of, and of two that share a column one says it all.
-    Returns {"tested": how many, "level", "supported": [{"column", "value", "films", "accuracy", "difference", "p"}]}, p corrected
-    for all that were tested (Holm), the largest difference first.
+    Returns {"tested": how many, "names": which, "level", "supported": [{"column", "value", "films", "accuracy", "difference",
+    "p"}]}, p corrected for all that were tested (Holm), the largest difference first.
     """
     tested = []
     for column, rows in found.items():
@@ -166,6 +166,7 @@ def differences(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, A
     ]
     return {
         "tested": len(tested),
+        "names": [f"{COLUMNS[column]} {row['value']}" for column, row in tested],
         "level": _LEVEL,
         "supported": sorted(supported, key=lambda row: -abs(row["difference"])),
     }

@@ -124,8 +124,8 @@ def _operating_points(
         figures(
             figure(
                 "predictive_values",
-                "At the thresholds for sensitivity; bands are intervals. Grey: how common the class is among these films. "
-                "Dashed: the prevalence that was asked for.",
+                "At the thresholds for sensitivity; bands are intervals. Grey, upright: how common the class is among these films."
+                f"{' Dashed, upright: the prevalence that was asked for.' if asked else ''}",
             )
         ),
         paragraph(

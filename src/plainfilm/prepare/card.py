@@ -45,7 +45,8 @@ def dataset_card(manifest: Manifest) -> str:
         "",
         *(_hints(manifest.info["hints"]) if "hints" in manifest.info else []),
     ]
-    problems = [f"- {problem.kind}: {problem.text}" for problem in manifest.check()]
+    is_split = bool((ok["split"] != "").any())
+    problems = [f"- {problem.kind}: {problem.text}" for problem in (manifest.check() if is_split else ())]
     lines += [
         "## Problems",
         "",

@@ -26,7 +26,8 @@ class LeftOut:
     """One source that is left out.
 
     column: its split column. films: how many of its films there are. classes: those that it supplies, in order.
-    dropped: films of other sources that share a group with it and so train nothing.
+    dropped: films of other sources that share a group with it and so train nothing. is_tied: whether each source that is left
+    supplies one class only.
     """
 
     source: str
@@ -34,6 +35,7 @@ class LeftOut:
     films: int
     classes: tuple[str, ...]
     dropped: int
+    is_tied: bool = False
 
     @property
     def note(self) -> str:
@@ -44,6 +46,8 @@ class LeftOut:
                 f"it supplies {self.classes[0]} alone, so its accuracy is the sensitivity and nothing tells the"
                 " specificity"
             )
+        if self.is_tied:
+            told.append("no source that is left supplies two classes, so in training hospital and disease are one")
         if self.dropped:
             told.append(f"{counted(self.dropped, 'film')} of other sources share a group with it and train nothing")
         return "; ".join(told)
@@ -97,10 +101,9 @@ def leave_sources_out(manifest: Manifest, seed: int = 0) -> LeftOutPlan:
         table.loc[drawn.index, column] = drawn
         table.loc[inside.index, column] = "test"
         dropped = int(((known["source"] != source) & known["group"].isin(inside["group"])).sum())
-        held = set(inside["label"])
-        splits.append(
-            LeftOut(source, column, len(inside), tuple(name for name in manifest.classes if name in held), dropped)
-        )
+        held = tuple(name for name in manifest.classes if name in set(inside["label"]))
+        is_tied = bool((rest.groupby("source")["label"].nunique() == 1).all())
+        splits.append(LeftOut(source, column, len(inside), held, dropped, is_tied))
     if not splits:
         reasons = tuple(f"{source}: {why}" for source, why in refused.items())
         raise BadManifest(f"has no source that can be left out. {'; '.join(reasons)}", manifest.path, reasons)

@@ -106,7 +106,7 @@ def compare(
         for entry in entries:
             judged.append(_judge(entry, field, names, repeats, seed, level))
             task.advance(len(entry.probability), entry.name)
-    judged.sort(key=lambda each: (_rank(each.row, by), each.row.name))
+    judged.sort(key=lambda each: (_rank(each.row, by), each.row.kind == "ensemble", each.row.name))
     pairs = list(combinations(judged, 2))
     group_index, groups = index_groups(field.group)
     families: dict[bool, list[tuple[_Judged, _Judged]]] = {False: [], True: []}
@@ -143,6 +143,8 @@ def refuse_too_few(contestants: Sequence[Contestant], with_ensembles: bool) -> N
     why = (
         f" (trainings that differ in seed alone are one method: {len(only.sheets)} here)"
         if only and len(only.sheets) > 1
+        else " (runs on several splits of one manifest are the folds of one method, hence one row)"
+        if only and only.kind == "method"
         else ""
     )
     raise BadPredictions(f"cannot compare {what}{why}: name two or more runs, folders of runs or tables of scores")

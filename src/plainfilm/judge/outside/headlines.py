@@ -161,7 +161,10 @@ def _of_classes(metrics: Mapping[str, Any]) -> Iterator[Doubt]:
 
 
 def _of_negatives(metrics: Mapping[str, Any]) -> Iterator[Doubt]:
-    found = [one for one in metrics["negatives"] if one["films"]]
+    near = {
+        our for _, our in metrics["vocabulary"]["near"].items()
+    }  # a label there that is spelt much alike may be the class
+    found = [one for one in metrics["negatives"] if one["films"] and one["label"] not in near]
     if not found:
         return
     sentences = []
@@ -177,9 +180,12 @@ def _of_negatives(metrics: Mapping[str, Any]) -> Iterator[Doubt]:
         sentences.append("; ".join([told, *above]) + ".")
     is_alarming = any(one["called"]["low"] is not None and one["called"]["low"] > 0 for one in found)
     names = shown([one["label"] for one in found])
+    title = f"No labelled film here is {names}: every such answer is a false positive"
+    if not all(one["is_sure"] for one in found):
+        title = f"No film here is labelled {names}; where the labels there exclude it, every such answer is a false positive"
     yield Doubt(
         "warning" if is_alarming else "note",
-        f"No labelled film here is {names}: every such answer is a false positive",
+        title,
         tuple(sentences),
     )
 
@@ -220,7 +226,7 @@ def _of_acquaintance(metrics: Mapping[str, Any]) -> Iterator[Doubt]:
         told = ", ".join(f"{reason} {films:,}" for reason, films in why.items())
         yield Doubt(
             "warning",
-            f"{counted(len(left_out), 'film')} of these the run has met in training or validation",
+            f"{counted(len(left_out), 'film')} of these are the run's own: of its training, validation or test",
             (f"Left out of all scores: {told}. They are named below.",),
         )
     if metrics["notes"]:

@@ -12,12 +12,12 @@
       "gap": {"own": the split held against, "parts": [{"sources": "unseen" | "unknown" | "seen" | "all", "names": [...], "films",
               "groups", "classes": [OURS], "own_films", "own_groups", "alike": {SOURCE: seen source of a like name},
               MEASURE: {"own", "there", "loss": interval}}]},
-      "negatives": [{"label": OURS, "films", "groups", "called": interval,
+      "negatives": [{"label": OURS, "is_sure": whether the labels exclude it, "films", "groups", "called": interval,
                      "above": [{"aim", "wanted", "threshold", "share": interval}]}],
       "left_out": [{"image_id", "label", "why", "of": training film}], "notes": [...],
     }
 
-Films that the run has seen in training or validation never count. A label of theirs that is none of ours never enters a score.
+Films that are among the run's own, in any split, never count. A label of theirs that is none of ours never enters a score.
 """
 
 from __future__ import annotations
@@ -173,8 +173,12 @@ def _called(
 
 
 def _negatives(rows: Predictions, label: str, calibration: Calibration, drawing: Resampling) -> dict[str, Any]:
-    """How often films that are labelled otherwise, all of them, are taken for a class that has no film here."""
-    labelled = rows.where(rows.table["label_there"] != "")
+    """How often films of the run's other classes, which are negative for sure, are taken for a class that has no film here.
+
+    Where there is none of those: films of the labels that the run does not know, if their labels exclude the class.
+    """
+    is_sure = bool((rows.table["label"] != "").any())
+    labelled = rows.where(rows.table["label" if is_sure else "label_there"] != "")
     probability = calibration.probability(labelled.logit)
     place = rows.classes.index(label)
     points = [point for point in calibration.operating_points if point.label == label]
@@ -182,6 +186,7 @@ def _negatives(rows: Predictions, label: str, calibration: Calibration, drawing:
     called, *above = _shares(np.stack(is_called, axis=1), labelled.group, drawing)
     return {
         "label": label,
+        "is_sure": is_sure,
         "films": len(labelled.table),
         "groups": index_groups(labelled.group)[1],
         "called": interval_json(called),

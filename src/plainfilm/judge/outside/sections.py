@@ -203,11 +203,12 @@ def negatives_section(evidence: OutsideEvidence) -> Section:
     return section(
         "False positives where a class is absent",
         paragraph(
-            "Classes of the run that no labelled film here has. All of these films are negative, so the share that is"
-            " called positive is the false-positive rate."
+            "Classes of the run that no labelled film here has. Films of its other classes are negative for sure, so the"
+            " share that is called positive is the false-positive rate. What labels that the run does not know exclude,"
+            " it cannot tell: these films count here only where there are no others."
         ),
         table(
-            "Called positive, all of them wrongly",
+            "Called positive",
             [*texts("Class", "Called where it is"), *numbers("Films", "False-positive rate")],
             rows,
         ),
@@ -226,7 +227,8 @@ def subgroups_section(evidence: OutsideEvidence) -> Section:
         bullets(sentences)
         if sentences
         else paragraph(
-            f"{tested} held enough films to be tested against all others; none differs beyond chance."
+            f"{tested} held enough films to be tested against all others ({', '.join(found['names'])}); none differs"
+            " beyond chance. The others are too few, or too often right or wrong, for a test."
             if found["tested"]
             else "No subgroup holds enough films for a test, so no difference is claimed."
         )
@@ -276,8 +278,8 @@ def left_out_section(evidence: OutsideEvidence) -> Section:
     return section(
         "Films that the run has met before",
         paragraph(
-            "They are among its training or validation films, or share a group (patient or picture) with one that is,"
-            " and count nowhere above."
+            "They are among its training, validation or test films, or share a group (patient or picture) with one that"
+            " is, and count nowhere above."
         ),
         table("Left out", texts("Film", "Label", "Why", "Of"), rows),
         paragraph(f"{more:,} more are in metrics.json.", soft=True) if more > 0 else "",
