@@ -748,3 +748,12 @@ def test_differences_have_signs():
     assert signed(Interval(0.01234, -0.00004, 0.02)) == "+0.0123 (+0.0000 to +0.0200)"
     assert signed(Interval(math.nan, math.nan, math.nan)) == "unknown"
     assert signed(Interval(-0.1, math.nan, math.nan)) == "-0.1000 (interval unknown)"
+
+
+def test_one_network_under_two_names_is_noticed_and_stands_before_the_ensemble_of_itself():
+    found = compare([contestant("a"), contestant("copy"), contestant("b", seed=1)], repeats=20)
+    assert [note for note in found.notes if "answer every film alike" in note] == [
+        "a and copy answer every film alike: one network under two names?"
+    ]
+    alone = compare([contestant("a"), contestant("copy")], repeats=20)
+    assert [row.kind for row in alone.rows] == ["table", "table", "ensemble"]

@@ -127,11 +127,22 @@ def compare(
         rows=tuple(each.row for each in judged),
         differences=of_contestants,
         ensemble_differences=of_ensembles,
-        notes=field.notes,
+        notes=(*field.notes, *_same_answers(entries)),
         repeats=repeats,
         seed=seed,
         level=level,
     )
+
+
+def _same_answers(entries: Sequence[_Entry]) -> list[str]:
+    """A note for each two contestants that answer every film alike: one network there twice, most likely."""
+    named = [entry for entry in entries if entry.kind != "ensemble"]
+    return [
+        f"{one.name} and {other.name} answer every film alike: one network under two names?"
+        for one, other in combinations(named, 2)
+        if one.probability.shape == other.probability.shape
+        and np.allclose(one.probability, other.probability, atol=1e-6)
+    ]
 
 
 def refuse_too_few(contestants: Sequence[Contestant], with_ensembles: bool) -> None:

@@ -118,7 +118,8 @@ def _lines(comparison: Comparison) -> Iterator[str]:
             yield ""
             yield from _pair_lines(title, pairs)
     yield ""
-    yield f"{headline(comparison)}: over all pairs and both measures, a chance of {ERROR:.0%} for even one false one (Holm)."
+    chance = f": over all pairs and both measures, a chance of {ERROR:.0%} for even one false one (Holm)"
+    yield f"{headline(comparison)}{chance if comparison.differences else ': all trainings are of one method'}."
     if is_about_networks(comparison):
         yield f"note: {NETWORKS_ONLY}"
     yield from (f"note: {note}" for note in comparison.notes)
