@@ -1,4 +1,4 @@
-"""The audit: what a score is worth once shortcuts, leaks and weak points were looked for. One finding a check, a verdict, a headline.
+"""The audit: what a score is worth once shortcuts, leaks and weak points were looked for: findings, a verdict, a headline.
 
 It lies as audit.json in a run, or beside a manifest, and travels in the bundle:
 
