@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ CATEGORY_COLOURS = ("#77aadd", "#ee8866", "#eedd88", "#44bb99", "#ffaabb", "#aaa
 _WIDTH = 270
 _LEFT, _RIGHT = 2, _WIDTH - 2
 _LINE = 38  # from one row of a chart to the next
+_NEXT = 13  # from one estimate of a row to the next
 _BAR = 13
 _LONGEST_NAME = 34
 _LETTERS = 42  # in a line
@@ -59,6 +60,22 @@ class Guess(NamedTuple):
     name: str
     colour: str
     interval: Interval
+
+
+class Branch(NamedTuple):
+    """A row that shows one estimate or several, each with its interval. text: what stands at its right."""
+
+    name: str
+    estimates: Sequence[Guess]
+    text: str
+
+
+class Line(NamedTuple):
+    """A value that all rows are held against: chance, a threshold, the run itself."""
+
+    name: str
+    value: float
+    look: Literal["dotted", "dashed", "solid"]
 
 
 def bars(title: str, rows: Sequence[Bar], parts: Sequence[Part], *, as_shares: bool = False) -> Html:
@@ -102,19 +119,34 @@ def spreads(title: str, rows: Sequence[Spread], unit: str, *, reference: float |
 
 def guesses(title: str, rows: Sequence[Guess], axis: str, *, low: float, high: float, reference: float) -> Html:
     """Estimates with their intervals, one a row. low, high: ends of the axis; reference: what no knowledge at all gives."""
+    branches = [Branch(row.name, [row], format_interval(row.interval)) for row in rows]
+    return forest(title, branches, axis, low=low, high=high, lines=[Line("", reference, "dotted")])
+
+
+def forest(
+    title: str, rows: Sequence[Branch], axis: str, *, low: float, high: float, lines: Sequence[Line] = ()
+) -> Html:
+    """Estimates with their intervals, several a row where they are to be compared, and the values they are held against.
+
+    low, high: ends of the axis. lines: drawn through all rows; those that have a name are explained below the axis.
+    """
     scale = _Scale(low, high)
-    bottom = len(rows) * _LINE
-    drawn = [scale.grid(bottom, axis, reference)]
-    for place, row in enumerate(rows):
-        top, text = place * _LINE, format_interval(row.interval)
-        drawn.append(_head(top, row.name, text))
-        if not math.isnan(row.interval.value):
-            ends = [row.interval.value if math.isnan(end) else end for end in (row.interval.low, row.interval.high)]
-            left, right = (scale.x(end) for end in ends)
-            drawn.append(_mark(left, right - left, top + 23, 4, row.colour, f"{row.name}: {text}"))
-            drawn.append(_ring(scale.x(row.interval.value), top + 25, row.colour))
-    told = "; ".join(f"{row.name}: {format_interval(row.interval)}" for row in rows)
-    return _svg(title, f"{axis}; {told}", bottom + 30, drawn)
+    tops = [0.0]
+    for row in rows:
+        tops.append(tops[-1] + _LINE + _NEXT * (len(row.estimates) - 1))
+    bottom = tops.pop()
+    drawn = [scale.grid(bottom, axis, None)]
+    for top, end, row in zip(tops, [*tops[1:], bottom], rows, strict=True):
+        drawn += [_stroke(scale.x(line.value), top + 17, end, line.look) for line in lines]  # not through the words
+        drawn.append(_head(top, row.name, row.text))
+        drawn += [_estimate(scale, top + 25 + _NEXT * place, each) for place, each in enumerate(row.estimates)]
+    named = [line for line in lines if line.name]
+    for place, line in enumerate(named):
+        y = bottom + 44 + 15 * place
+        drawn.append(_stroke(_LEFT, y - 4, y - 4, line.look, right=_LEFT + 18))
+        drawn.append(_text(_LEFT + 24, y, f"{line.name} {line.value:.3f}", "start", is_soft=True))
+    told = "; ".join(f"{each.name}: {format_interval(each.interval)}" for row in rows for each in row.estimates)
+    return _svg(title, f"{axis}; {told}", bottom + 30 + 15 * len(named) + 4 * bool(named), drawn)
 
 
 def grey_curve(
@@ -215,8 +247,21 @@ def _ring(x: float, y: float, colour: str) -> Html:
     return element("circle", cx=f"{x:.1f}", cy=f"{y:g}", r="4", fill="var(--paper)", stroke=colour, stroke_width="2.5")
 
 
-def _stroke(x: float, top: float, bottom: float, class_: str) -> Html:
-    return element("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=f"{top:g}", y2=f"{bottom:g}", class_=class_)
+def _estimate(scale: _Scale, y: float, guess: Guess) -> Html:
+    """A ring at the value, a bar from end to end; nothing where the value is not known."""
+    interval = guess.interval
+    if math.isnan(interval.value):
+        return Html()
+    left, right = (scale.x(interval.value if math.isnan(end) else end) for end in (interval.low, interval.high))
+    told = f"{guess.name}: {format_interval(interval)}"
+    bar = _mark(left, right - left, y - 2, 4, guess.colour, told)
+    return joined(bar, _ring(scale.x(interval.value), y, guess.colour))
+
+
+def _stroke(x: float, top: float, bottom: float, class_: str, *, right: float | None = None) -> Html:
+    """A line straight down, or to `right`."""
+    end = x if right is None else right
+    return element("line", x1=f"{x:.1f}", x2=f"{end:.1f}", y1=f"{top:g}", y2=f"{bottom:g}", class_=class_)
 
 
 def _rule(left: float, right: float, y: float) -> Html:

@@ -90,6 +90,18 @@ def code(text: str) -> Html:
     return element("code", text)
 
 
+def link(text: str, target: str) -> Html:
+    """A link to a section (`#anchor`) or to a file beside the page."""
+    return element("a", text, href=target)
+
+
+def headline(level: Level, word: str, text: str, *content: str) -> Html:
+    """What one should know if one reads nothing else: a word, and one line in large letters. content: text, or blocks."""
+    body = [part if isinstance(part, Html) else paragraph(part) for part in content]
+    head = element("p", mark(level, word), element("strong", text))
+    return element("div", head, *body, class_=f"alert headline {level}", role="note")
+
+
 def bullets(items: Iterable[str]) -> Html:
     """A list of points."""
     return element("ul", *(element("li", item) for item in items))
@@ -135,10 +147,15 @@ def facts(pairs: Iterable[tuple[str, str]]) -> Html:
     return element("dl", *named, class_="facts")
 
 
-def alert(level: Level, title: str, *content: str) -> Html:
-    """A box that says how grave it is in words and in colour. content: text, or blocks."""
+def mark(level: Level, word: str = "") -> Html:
+    """How grave something is, in a word and in colour. word: instead of the level's own."""
+    return element("span", word or _LEVEL_WORDS[level], class_=f"level {level}")
+
+
+def alert(level: Level, title: str, *content: str, word: str = "") -> Html:
+    """A box that says how grave it is in words and in colour. content: text, or blocks. word: instead of the level's own."""
     body = [part if isinstance(part, Html) else paragraph(part) for part in content]
-    head = element("p", element("span", _LEVEL_WORDS[level], class_="level"), " ", strong(title))
+    head = element("p", mark(level, word), " ", strong(title))
     return element("div", head, *body, class_=f"alert {level}", role="note")
 
 
@@ -201,9 +218,9 @@ def drawing(title: str, chart: Html, caption: str) -> Html:
     return element("figure", element("h4", title), chart, element("figcaption", caption))
 
 
-def drawings(*pictures: Html) -> Html:
-    """Charts side by side where there is room."""
-    return element("div", *pictures, class_="charts")
+def drawings(*pictures: Html, is_large: bool = False) -> Html:
+    """Charts side by side where there is room. is_large: as large as charts get, so fewer a row."""
+    return element("div", *pictures, class_="charts large" if is_large else "charts")
 
 
 def legend(entries: Iterable[tuple[str, str]]) -> Html:

@@ -11,6 +11,7 @@ complete.json        the completion mark
 calibration.json     what turns logits into answers, fitted after training on train and validation; written by evaluate
 predictions.csv, metrics.json, report.html, figures/     written by evaluate
 test_readings.jsonl  one line for each time that the test split was read
+audit.json, audit.html, audit/   what the score is worth once shortcuts were looked for; written by audit
 outside_readings.jsonl  one line for each time that films from elsewhere were read
 on/NAME/             what the run is worth on another manifest; written by evaluate --on
 """
@@ -26,6 +27,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from plainfilm.core.audit import Audit
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.files import (
@@ -154,6 +156,11 @@ class Run:
     def is_calibrated(self) -> bool:
         """Whether evaluation has fitted what turns the logits into answers."""
         return (self / "calibration.json").is_file()
+
+    def audit(self) -> Audit | None:
+        """The last audit of the run, whatever weights it is of; None where it was never audited. Raises BadRun where damaged."""
+        path = self / "audit.json"
+        return Audit.open(path) if path.is_file() else None
 
     def history(self) -> list[dict[str, Any]]:
         """One mapping an epoch: losses, scores, learning rate, size, seconds. Raises BadRun where the file is damaged."""

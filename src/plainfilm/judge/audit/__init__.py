@@ -1,0 +1,1 @@
+"""The audit: checks from tables and scores to findings, and the page that shows them."""

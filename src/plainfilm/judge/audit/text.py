@@ -1,0 +1,48 @@
+"""An audit in lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from plainfilm.core.audit import CHECKS, Audit, Finding, Verdict
+from plainfilm.judge.audit.words import number_words, why_absent
+
+_WORDS: dict[Verdict, str] = {"fail": "FAIL", "warn": "WARN", "pass": "pass", "unknown": "unknown"}
+_GRAVE: tuple[Verdict, ...] = ("fail", "warn")
+
+
+def audit_text(audit: Audit) -> str:
+    """A line a check, then what fails and warns with what to do, then the headline.
+
+    Names of classes, sources and runs stand in it as they are: print it through `output.printable`, line by line.
+    """
+    return "\n".join(_lines(audit))
+
+
+def headline_text(audit: Audit) -> str:
+    """`FAIL: 0.959, of which 0.89 without the lungs`."""
+    return f"{_WORDS[audit.verdict]}: {audit.headline}"
+
+
+def _lines(audit: Audit) -> Iterator[str]:
+    rows = [_row(check, audit) for check in CHECKS]
+    widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
+    for row in rows:
+        yield f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip()
+    yield ""
+    for verdict in _GRAVE:
+        for finding in audit.findings:
+            if finding.verdict == verdict:
+                yield f"{_WORDS[verdict]}: {finding.title}. {_told(finding)}".rstrip()
+    yield headline_text(audit)
+
+
+def _row(check: str, audit: Audit) -> tuple[str, str, str]:
+    finding = audit.found(check)
+    if finding is None:
+        return "not made", CHECKS[check], why_absent(check, audit)
+    return _WORDS[finding.verdict], finding.title, number_words(finding) or " ".join(finding.told[:1])
+
+
+def _told(finding: Finding) -> str:
+    return " ".join(filter(None, (*finding.told, finding.advice)))
