@@ -30,7 +30,28 @@ IMAGENET_TAGS = {
 }  # fmt: skip
 
 
-class PlainCNN(nn.Sequential):
+class _FromScratch(nn.Sequential):
+    """What timm's networks have and ours need: the parts of the way, by timm's names. The last four layers are the head."""
+
+    def get_classifier(self) -> nn.Module:
+        """The last, linear layer."""
+        return self[-1]
+
+    def forward_features(self, films: torch.Tensor) -> torch.Tensor:
+        """(B, 1, H, W) -> the last feature map, (B, D, h, w)."""
+        return self._through(films, 0, -4)
+
+    def forward_head(self, features: torch.Tensor) -> torch.Tensor:
+        """The last feature map -> (B, C) logits."""
+        return self._through(features, -4, None)
+
+    def _through(self, films: torch.Tensor, start: int, stop: int | None) -> torch.Tensor:
+        for layer in list(self)[start:stop]:
+            films = layer(films)
+        return films
+
+
+class PlainCNN(_FromScratch):
     """A plain network from scratch: four times convolution, ReLU and pooling, then a linear layer; no normalisation.
 
     (B, 1, H, W) -> (B, C). Weights after He et al. 2015, which suits ReLU.
@@ -50,12 +71,8 @@ class PlainCNN(nn.Sequential):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
                 nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
-    def get_classifier(self) -> nn.Module:
-        """The last, linear layer."""
-        return self[-1]
 
-
-class SwishCNN(nn.Sequential):
+class SwishCNN(_FromScratch):
     """A careful network from scratch: five blocks of two convolutions with batch norm and swish, dropout, a linear layer.
 
     (B, 1, H, W) -> (B, C). Convolutions after He et al. 2015, the last layer after LeCun 1998.
@@ -80,10 +97,6 @@ class SwishCNN(nn.Sequential):
                 nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
         nn.init.normal_(head.weight, std=channels**-0.5)
         nn.init.zeros_(head.bias)
-
-    def get_classifier(self) -> nn.Module:
-        """The last, linear layer."""
-        return self[-1]
 
 
 SCRATCH_NETWORKS = {"cnn-plain": PlainCNN, "cnn-swish": SwishCNN}
