@@ -99,10 +99,12 @@ def print_inspection(inspection: Any, page: Path) -> None:
 
 
 def print_evaluation(evaluation: Any) -> None:
-    """The scores of a run, and where its report is."""
+    """The scores of a run, what its audit says of them, and where its report is."""
+    from plainfilm.judge.audit.standing import standing_text
     from plainfilm.judge.report import report_text
 
     print(report_text(evaluation.metrics))
+    print(printable(standing_text(evaluation.run)))
     print(f"report: {evaluation.report}")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from plainfilm.core.bootstrap import format_interval, interval_of
 from plainfilm.core.calibration import Calibration
-from plainfilm.core.files import make_directory, write_text, written_whole
+from plainfilm.core.files import make_directory, read_json, write_text, written_whole
 from plainfilm.core.looks import class_looks
 from plainfilm.core.manifest import SPLITS, Manifest, shown
 from plainfilm.core.page import (
@@ -18,11 +18,14 @@ from plainfilm.core.page import (
     Section,
     alert,
     cards,
+    code,
     figure,
     figures,
     folded,
     gallery,
     heading,
+    joined,
+    link,
     page,
     paragraph,
     section,
@@ -30,6 +33,9 @@ from plainfilm.core.page import (
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.errors import MissingExtra
+from plainfilm.judge.audit.page import verdict_block
+from plainfilm.judge.audit.standing import standing
+from plainfilm.judge.audit.words import tally
 from plainfilm.judge.background import films_section, provenance_section, training_section
 from plainfilm.judge.card.checklists import checklist_section, write_checklists
 from plainfilm.judge.card.known import Facts, known_facts
@@ -130,6 +136,17 @@ def write_report(run: Run, manifest: Manifest, predictions: Predictions, metrics
     return run / "report.html"
 
 
+def rewrite_report(run: Run, manifest: Manifest) -> Path | None:
+    """Write the report again from what the run holds, as after an audit; None where the run was never evaluated.
+
+    manifest: the one that the run was trained on. Raises what write_report raises, and BadPredictions for a damaged table.
+    """
+    metrics, predictions = run / "metrics.json", run / "predictions.csv"
+    if not (metrics.is_file() and predictions.is_file()):
+        return None
+    return write_report(run, manifest, Predictions.open(predictions), read_json(metrics))
+
+
 def report_text(metrics: Mapping[str, Any]) -> str:
     """The short classification report for a terminal: of the test split, or of validation where test was not read."""
     name = shown_split(metrics)
@@ -227,6 +244,7 @@ def _result(evidence: _Evidence) -> Section:
     drawn = evidence.metrics["bootstrap"]
     return section(
         f"Result on the {evidence.split_name} split",
+        _audit(evidence.run),
         cards([*scores, *counts]),
         paragraph(
             f"Below each score, its {drawn['level']:.0%} interval from {drawn['repeats']:,} bootstraps over groups. ",
@@ -235,6 +253,15 @@ def _result(evidence: _Evidence) -> Section:
         ),
         *(alert(doubt.level, doubt.title, *doubt.sentences) for doubt in doubts),
     )
+
+
+def _audit(run: Run) -> Html:
+    """What the audit says of all scores below, or how to have it said."""
+    found = standing(run)
+    if found.audit is None:
+        return paragraph(found.why_not, " Audit it: ", code("plainfilm audit RUN"), soft=True)
+    where = link("The checks, one by one", "audit.html")
+    return verdict_block(found.audit, paragraph(joined(tally(found.audit), " ", where, ".")))
 
 
 def _value_and_interval(value: Mapping[str, float | None]) -> tuple[str, str]:

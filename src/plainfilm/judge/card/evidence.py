@@ -15,6 +15,7 @@ from plainfilm.core.files import read_json
 from plainfilm.core.manifest import SPLITS, Manifest
 from plainfilm.core.run import Run
 from plainfilm.errors import BadRun
+from plainfilm.judge.audit.standing import Standing, standing
 from plainfilm.judge.doubts import Doubt, find_doubts, split_column
 from plainfilm.judge.evaluate import SPLIT_NAMES, shown_split
 
@@ -115,6 +116,11 @@ class Evidence:
     def outside(self) -> dict[str, dict[str, Any]]:
         """The metrics on other manifests, by the name of their folder in the run (on/NAME/metrics.json)."""
         return {path.parent.name: read_json(path, BadRun) for path in sorted((self.run / "on").glob("*/metrics.json"))}
+
+    @cached_property
+    def standing(self) -> Standing:
+        """What the run's audit says, or why it says nothing."""
+        return standing(self.run)
 
     @cached_property
     def doubts(self) -> list[Doubt]:

@@ -15,6 +15,7 @@ from typing import Any
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.run import Run
 from plainfilm.judge.card.evidence import Evidence, Fact
+from plainfilm.judge.card.known_audit import AUDIT_FACTS
 from plainfilm.judge.card.known_films import FILM_FACTS
 from plainfilm.judge.card.known_scores import SCORE_FACTS
 from plainfilm.judge.card.known_training import TRAINING_FACTS
@@ -35,7 +36,7 @@ def known_facts(run: Run, manifest: Manifest, metrics: Mapping[str, Any]) -> dic
     evidence = Evidence(run, manifest, metrics)
     is_of_training = evidence.is_of_training
     of_films = {name: tell(evidence) if is_of_training else _FOREIGN for name, tell in FILM_FACTS.items()}
-    others = {name: tell(evidence) for name, tell in (TRAINING_FACTS | SCORE_FACTS | TRUST_FACTS).items()}
+    others = {name: tell(evidence) for name, tell in (TRAINING_FACTS | SCORE_FACTS | TRUST_FACTS | AUDIT_FACTS).items()}
     return of_films | others
 
 

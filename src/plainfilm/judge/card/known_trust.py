@@ -154,15 +154,24 @@ def robustness(evidence: Evidence) -> Fact:
             row["value"] for name, rows in _subgroups(evidence).items() if name != "source" for row in rows
         ),
         "films of another place": bool(evidence.outside),
+        "shortcuts": _is_audited(evidence, "less", "hidden"),
+        "films that were changed on purpose": _is_audited(evidence, "robustness", "stamps"),
     }
     done, open_ = ([name for name, is_done in tried.items() if is_done is wanted] for wanted in (True, False))
     return Fact.of(
         f"Looked at: {listed(done)}." if done else "",
         missing=[
             f"not looked at: {listed(open_)}" if open_ else "",
-            "other seeds and splits, and films that were changed on purpose",
+            "other seeds and splits",
         ],
     )
+
+
+def _is_audited(evidence: Evidence, *checks: str) -> bool:
+    """Whether the audit has an answer to one of these checks."""
+    found = evidence.standing.audit
+    made = [found.found(check) for check in checks] if found else []
+    return any(finding is not None and finding.verdict != "unknown" for finding in made)
 
 
 def _intervals(values: Mapping[str, Any], titles: Mapping[str, str]) -> list[str]:

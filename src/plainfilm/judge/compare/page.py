@@ -32,6 +32,7 @@ from plainfilm.core.page import (
     table,
     texts,
 )
+from plainfilm.judge.compare.audits import audit_cells
 from plainfilm.judge.compare.comparison import ERROR, LOWER_IS_BETTER, MEASURES, TESTED, Comparison, Difference, Row
 from plainfilm.judge.compare.contestants import Contestant
 from plainfilm.judge.compare.words import (
@@ -68,7 +69,7 @@ def compare_page(comparison: Comparison, contestants: Sequence[Contestant], made
 
 def _sections(comparison: Comparison, contestants: Sequence[Contestant]) -> Iterator[Section]:
     yield section("Verdict", *_verdict(comparison))
-    yield section("Leaderboard", *_leaderboard(comparison))
+    yield section("Leaderboard", *_leaderboard(comparison, contestants))
     if comparison.differences:
         yield section("Differences", *_differences(comparison, comparison.differences))
     if comparison.ensemble_differences:
@@ -145,7 +146,7 @@ def _unsupported_lead(comparison: Comparison) -> Difference | None:
 # Leaderboard ----------------------------------------------------------------------------------------------------------
 
 
-def _leaderboard(comparison: Comparison) -> Iterator[Html]:
+def _leaderboard(comparison: Comparison, contestants: Sequence[Contestant]) -> Iterator[Html]:
     yield paragraph(
         f"Sorted by {TITLES[comparison.by]}, the best first. The interval says how far the number would move with other films of "
         f"the same kind ({comparison.level:.0%}, {comparison.repeats:,} bootstraps over groups). Whether two rows differ cannot be "
@@ -156,9 +157,16 @@ def _leaderboard(comparison: Comparison) -> Iterator[Html]:
     drawn = dict.fromkeys([comparison.by, *TESTED])
     yield drawings(*(chart for name in drawn if (chart := _chart(rows, name))))
     places = list(enumerate(comparison.rows, start=1))
-    columns = [*texts("Row"), *numbers(*(_title(name) for name in MEASURES), "Trainings")]
+    audits = audit_cells(contestants)
+    audit_title = texts("Audit") if audits else []
+    columns = [*texts("Row"), *audit_title, *numbers(*(_title(name) for name in MEASURES), "Trainings")]
     cells = (
-        [_named(place, row), *(estimate(row.measures[name]) for name in MEASURES), _trainings(row)]
+        [
+            _named(place, row),
+            *([audits.get(row.name, "–")] if audits else []),
+            *(estimate(row.measures[name]) for name in MEASURES),
+            _trainings(row),
+        ]
         for place, row in places
     )
     yield table("All measures, mean over trainings, with the interval over groups of films", columns, cells)
