@@ -1,0 +1,162 @@
+"""Check 8: what mild changes of a film cost, those that happen between any two hospitals, and what stronger ones do.
+
+Evidence: {"rows": [{"change", "strength", "is_mild", "accuracy", "loss", "flipped", "turned_away": interval}]}, in the order
+    of CHANGES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from plainfilm.core.audit import Finding, Verdict
+from plainfilm.core.bootstrap import Interval, format_interval, interval_json, interval_of
+from plainfilm.core.calibration import Calibration
+from plainfilm.core.predictions import Predictions
+from plainfilm.core.words import counted
+from plainfilm.judge.audit.answers import Twice
+from plainfilm.judge.audit.changes import CHANGES, INVERSION, Change
+from plainfilm.judge.judged import Resampling
+
+__all__ = ["CHANGES", "FAILING_LOSS", "WARNING_LOSS", "Change", "judge_robustness"]
+
+# Of accuracy, at the lower end of an interval that allows for the number of mild changes.
+FAILING_LOSS, WARNING_LOSS = 0.10, 0.05
+_NOTABLE_REFUSALS = 0.05  # share of films
+_MEASURE = "accuracy lost by the mild change that costs most"
+_THRESHOLD = (
+    f"warns where a mild change surely costs more than {WARNING_LOSS:.2f} of accuracy, fails above {FAILING_LOSS:.2f}:"
+    " where the lower end lies above, of an interval that allows for having looked at all mild changes; stronger changes,"
+    " inversion among them, are told and never fail"
+)
+
+
+def judge_robustness(
+    plain: Predictions,
+    changed: Mapping[str, Predictions],
+    drawing: Resampling,
+    *,
+    calibration: Calibration | None = None,
+) -> Finding:
+    """What changes cost.
+
+    plain: scores of films as they are. changed: key of a change of CHANGES -> scores of the same films, in the same order,
+        after it;
+        with `turned_away` where the gate was asked. Changes that were not made are left out.
+    calibration: the run's, which makes its answers out of scores; the highest logit where None.
+    Raises ValueError for a key that is none, and for tables that are not of the same films.
+    """
+    made = [change for change in CHANGES if change.key in changed]
+    if unknown := set(changed) - {change.key for change in made}:
+        raise ValueError(f"unknown changes: {', '.join(sorted(unknown))}")
+    twice = Twice.of(plain, [changed[change.key] for change in made], calibration)
+    if twice is None or not any(change.is_mild for change in made):
+        reason = "No film has a label and a score before and after a change, so nothing can be said."
+        return Finding("robustness", "unknown", _MEASURE, None, _THRESHOLD, (reason,))
+    rows = _rows(twice, made, drawing)
+    places = [place for place, change in enumerate(made) if change.is_mild]
+    loss = twice.loss(replace(drawing, level=1 - (1 - drawing.level) / len(places)))
+    worst = max(places, key=lambda place: (np.nan_to_num(loss[place].low, nan=-np.inf), loss[place].value))
+    verdict = _verdict(loss[worst])
+    told = (
+        f"{counted(len(twice.group), 'film')}, {counted(len(places), 'mild change')}: {_named(made[worst])} costs most,"
+        f" {format_interval(loss[worst])} of an accuracy of {np.mean(twice.before == twice.label_index):.3f}.",
+        *_of_gate(made, rows),
+        *_of_strong(made, rows),
+        *_of_inversion(made, twice, rows),
+    )
+    return Finding(
+        "robustness", verdict, _MEASURE, loss[worst], _THRESHOLD, told, _advice(verdict, made[worst]), {"rows": rows}
+    )
+
+
+def _rows(twice: Twice, made: list[Change], drawing: Resampling) -> list[dict[str, Any]]:
+    measures = {
+        "accuracy": twice.accuracy(drawing),
+        "loss": twice.loss(drawing),
+        "flipped": twice.flipped(drawing),
+        "turned_away": twice.turned_away(drawing),
+    }
+    return [
+        {
+            "change": change.title,
+            "strength": change.strength,
+            "is_mild": change.is_mild,
+            **{name: interval_json(values[place]) for name, values in measures.items()},
+        }
+        for place, change in enumerate(made)
+    ]
+
+
+def _verdict(loss: Interval) -> Verdict:
+    if np.isnan(loss.low):
+        return "unknown"
+    return "fail" if loss.low > FAILING_LOSS else "warn" if loss.low > WARNING_LOSS else "pass"
+
+
+def _named(change: Change) -> str:
+    return f"{change.title.lower() if change.title != 'JPEG' else 'JPEG'} ({change.strength})"
+
+
+def _of_gate(made: list[Change], rows: list[dict[str, Any]]) -> Iterator[str]:
+    """The mild changes after which films are no longer answered."""
+    away = {
+        _named(change): interval_of(row["turned_away"])
+        for change, row in zip(made, rows, strict=True)
+        if change.is_mild and (row["turned_away"]["low"] or 0) > _NOTABLE_REFUSALS
+    }
+    if away:
+        each = ", ".join(f"{name} {format_interval(share)}" for name, share in away.items())
+        yield f"Films are turned away that were answered before: after {each} of them."
+
+
+def _of_strong(made: list[Change], rows: list[dict[str, Any]]) -> Iterator[str]:
+    strong = [
+        (row["loss"]["value"], change)
+        for change, row in zip(made, rows, strict=True)
+        if not change.is_mild and change.key != INVERSION
+    ]
+    if strong:
+        loss, change = max(strong, key=lambda one: one[0])
+        (row,) = (row for one, row in zip(made, rows, strict=True) if one is change)
+        away = row["turned_away"]["value"]
+        told = f"Of the stronger changes {_named(change)} costs most: accuracy falls by {loss:.3f}"
+        yield f"{told}, and {away:.1%} of the films are turned away." if away else f"{told}."
+
+
+def _of_inversion(made: list[Change], twice: Twice, rows: list[dict[str, Any]]) -> Iterator[str]:
+    for place, change in enumerate(made):
+        if change.key == INVERSION:
+            accuracy = rows[place]["accuracy"]["value"]
+            away = float(twice.is_turned_away[:, place].mean())
+            told = f"With black and white swapped, {accuracy:.3f} of the answers would be right"
+            if away > 0:
+                yield f"{told}; {away:.1%} of such films are turned away before they are answered."
+            else:
+                yield f"{told}, and none of such films was turned away: make sure that films are not inverted."
+
+
+def _advice(verdict: Verdict, worst: Change) -> str:
+    if verdict in ("pass", "unknown"):
+        return ""
+    return (
+        f"{worst.title} like this happens between hospitals: expect such a loss elsewhere. Train again with augmentation that"
+        f" holds it"
+        f" ({_AUGMENTATION[worst.title]}), and evaluate --on films from elsewhere."
+    )
+
+
+_SOFTER = "--augment-share 1, which softens every film a little, or a smaller --size, which sees coarser structure"
+_AUGMENTATION = {
+    "Rotation": "a higher --augment-rotation",
+    "Shift": "a higher --augment-translation",
+    "Blur": _SOFTER,
+    "Noise": "--augment-noise 0.05",
+    "Gamma": "a higher --augment-gamma and --augment-brightness",
+    "JPEG": f"--augment-noise 0.05, {_SOFTER}",
+    "Resolution": _SOFTER,
+    "Bit depth": "--augment-noise 0.05",
+}

@@ -1,0 +1,110 @@
+"""Check 6: a letter, a word or a label in an upper corner says nothing of the lungs; how many answers change when one is put
+there?
+
+Evidence: {"rows": [{"stamp", "corner", "flipped": interval, "toward": CLASS or None}]}, in the order of STAMPS. `toward` is
+    the class that
+most of the changed answers became, None where none changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from plainfilm.core.audit import Finding, Verdict
+from plainfilm.core.bootstrap import Interval, format_interval, interval_json
+from plainfilm.core.calibration import Calibration
+from plainfilm.core.predictions import Predictions
+from plainfilm.core.words import counted
+from plainfilm.judge.audit.answers import Twice
+from plainfilm.judge.audit.stamp_drawing import STAMPS, Stamp
+from plainfilm.judge.judged import Resampling
+
+__all__ = ["FAILING_FLIPS", "STAMPS", "WARNING_FLIPS", "Stamp", "judge_stamps"]
+
+# Shares of films, at the lower end of an interval that allows for the number of stamps. Runs on phantoms without a shortcut
+# change up
+# to FILLED_IN of their answers, one whose class carries the word PORTABLE changes FILLED_IN.
+FAILING_FLIPS, WARNING_FLIPS = 0.10, 0.05
+_MEASURE = "share of answers that the worst stamp changes"
+_THRESHOLD = (
+    f"warns where a stamp surely changes more than {WARNING_FLIPS:.0%} of the answers, fails above {FAILING_FLIPS:.0%}: where"
+    f" the lower"
+    " end lies above, of an interval that allows for having looked at all stamps"
+)
+
+
+def judge_stamps(
+    plain: Predictions,
+    stamped: Mapping[str, Predictions],
+    drawing: Resampling,
+    *,
+    calibration: Calibration | None = None,
+) -> Finding:
+    """How many answers change.
+
+    plain: scores of films as they are. stamped: key of a stamp of STAMPS -> scores of the same films, in the same order, with it.
+    calibration: the run's, which makes its answers out of scores; the highest logit where None.
+    Raises ValueError for a key that is none, and for tables that are not of the same films.
+    """
+    made = [stamp for stamp in STAMPS if stamp.key in stamped]
+    if unknown := set(stamped) - {stamp.key for stamp in made}:
+        raise ValueError(f"unknown stamps: {', '.join(sorted(unknown))}")
+    twice = Twice.of(plain, [stamped[stamp.key] for stamp in made], calibration)
+    if twice is None:
+        reason = "No film has a label and a score with and without a stamp, so nothing can be said."
+        return Finding("stamps", "unknown", _MEASURE, None, _THRESHOLD, (reason,))
+    toward = [_toward(twice, place, plain.classes) for place in range(len(made))]
+    rows: list[dict[str, Any]] = [
+        {"stamp": stamp.name, "corner": stamp.corner, "flipped": interval_json(flipped), "toward": name}
+        for stamp, flipped, name in zip(made, twice.flipped(drawing), toward, strict=True)
+    ]
+    surely = twice.flipped(replace(drawing, level=1 - (1 - drawing.level) / len(made)))
+    worst = max(range(len(made)), key=lambda place: surely[place].value)
+    verdict = _verdict(surely[worst])
+    if twice.is_flipped.any():
+        told = (
+            f"Of {counted(len(twice.group), 'film')}, {format_interval(surely[worst])} get another answer when"
+            f" {_named(made[worst])} is"
+            f" put there, most of them {toward[worst]}; no other of the {len(made)} stamps changes more."
+        )
+    else:
+        told = f"None of {counted(len(twice.group), 'film')} gets another answer by any of the {len(made)} stamps."
+    return Finding(
+        "stamps",
+        verdict,
+        _MEASURE,
+        surely[worst],
+        _THRESHOLD,
+        (told,),
+        _advice(verdict, made[worst], toward[worst]),
+        {"rows": rows},
+    )
+
+
+def _toward(twice: Twice, place: int, classes: tuple[str, ...]) -> str | None:
+    changed = twice.after[twice.is_flipped[:, place], place]
+    return classes[int(np.bincount(changed, minlength=len(classes)).argmax())] if len(changed) else None
+
+
+def _verdict(flipped: Interval) -> Verdict:
+    if np.isnan(flipped.low):
+        return "unknown"
+    return "fail" if flipped.low > FAILING_FLIPS else "warn" if flipped.low > WARNING_FLIPS else "pass"
+
+
+def _named(stamp: Stamp) -> str:
+    return f"{stamp.name} ({stamp.corner})"
+
+
+def _advice(verdict: Verdict, stamp: Stamp, toward: str | None) -> str:
+    if verdict in ("pass", "unknown"):
+        return ""
+    return (
+        f'Look with "plainfilm explore" whether {toward} films carry writing that others lack. Cover the corners in all films'
+        f" before"
+        f" preparing them, or train with --region lungs, and audit again; {stamp.name} must not decide."
+    )
