@@ -71,11 +71,11 @@ class Branch(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A value that all rows are held against: chance, a threshold, the run itself."""
+    """A value that all rows are held against: chance (dotted), the run itself (solid), a threshold (dashed, by its level)."""
 
     name: str
     value: float
-    look: Literal["dotted", "dashed", "solid"]
+    look: Literal["dotted", "solid", "warning", "failure"]
 
 
 def bars(title: str, rows: Sequence[Bar], parts: Sequence[Part], *, as_shares: bool = False) -> Html:

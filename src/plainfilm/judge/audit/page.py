@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.core.audit import CHECKS, Audit, Finding
+from plainfilm.core.bootstrap import Interval
 from plainfilm.core.files import write_text
 from plainfilm.core.html import element
 from plainfilm.core.page import (
@@ -83,7 +84,7 @@ def _sections(audit: Audit, films: Mapping[str, Sequence[Shown]]) -> Iterator[Se
         if finding is None:
             yield section(title, paragraph(why_absent(check, audit)), shown)
         else:
-            yield section(title, *_finding(finding), shown, evidence_of(check, finding.evidence))
+            yield section(title, *_finding(finding), shown, evidence_of(finding))
     yield section("How to read this", *_reading(audit))
 
 
@@ -105,10 +106,17 @@ def _line(check: str, audit: Audit) -> Sequence[str]:
     named = link(title, f"#{Section(title, Html()).anchor}")
     if finding is None:
         return [named, element("span", "Not made", class_="soft"), "–", why_absent(check, audit)]
-    number = "–" if finding.number is None else estimate(finding.number)
+    number = _number(finding.number)
     threshold = element("small", finding.threshold)
     means = joined(finding.measure, Html("<br>"), threshold) if finding.measure else threshold
     return [named, mark(LEVELS[finding.verdict], WORDS[finding.verdict]), number, means]
+
+
+def _number(number: Interval | None) -> str:
+    """The number with its interval; alone where it was counted and has none."""
+    if number is None:
+        return "–"
+    return f"{number.value:.3f}" if number.low == number.high else estimate(number)
 
 
 # A section a check ----------------------------------------------------------------------------------------------------

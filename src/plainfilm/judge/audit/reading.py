@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from plainfilm.core.bootstrap import Interval, format_interval, interval_of
-from plainfilm.core.chart import Branch, Guess, Line, forest
-from plainfilm.core.page import Column, Html, drawing, estimate, table
+from plainfilm.core.bootstrap import Interval, interval_of
+from plainfilm.core.page import Column, Html, estimate, table
 
 Row = Mapping[str, Any]
+Evidence = Mapping[str, Any]
 Cell = Callable[[Row], str | None]
 UNKNOWN = Interval(math.nan, math.nan, math.nan)
 _ABSENT = "–"
@@ -140,60 +140,3 @@ def known_table(caption: str, first: Field, fields: Sequence[Field], rows: Seque
 
 def _shown(cell: str | None) -> str:
     return _ABSENT if cell is None else cell
-
-
-# Charts ---------------------------------------------------------------------------------------------------------------
-
-
-def chart(
-    title: str,
-    branches: Sequence[Branch],
-    axis: str,
-    caption: str,
-    *,
-    ends: tuple[float, float] | None = None,
-    lines: Sequence[Line] = (),
-) -> Html:
-    """A drawing of the rows that are known; nothing where none is. ends: of the axis; what the rows need where None."""
-    rows = [row for row in branches if any(is_known(each.interval) for each in row.estimates)]
-    if not rows:
-        return Html()
-    if ends is None:
-        held = [each.interval for row in rows for each in row.estimates]
-        points = [end for one in held for end in (one.value, one.low, one.high) if not math.isnan(end)]
-        points += [line.value for line in lines]
-        ends = min(points), max(points)
-    return drawing(title, forest(title, rows, axis, low=ends[0], high=ends[1], lines=lines), caption)
-
-
-def branch(name: str, colour: str, interval: Interval) -> Branch:
-    """A row of one estimate, its number at its right."""
-    return Branch(name, [Guess(name, colour, interval)], format_interval(interval))
-
-
-def long_branch(name: str, colour: str, interval: Interval) -> Branch:
-    """A row with a long name: at its right the value alone, since the table below has the interval in digits."""
-    return Branch(name, [Guess(name, colour, interval)], f"{interval.value:.3f}" if is_known(interval) else "unknown")
-
-
-def couple(name: str, first: tuple[str, str, Interval], second: tuple[str, str, Interval]) -> Branch:
-    """A row of two estimates that are to be compared; each (word, colour, interval)."""
-    estimates = [Guess(f"{name}, {word}", colour, interval) for word, colour, interval in (first, second)]
-    text = " · ".join(
-        f"{word} {interval.value:.3f}" if is_known(interval) else f"{word} unknown"
-        for word, _, interval in (first, second)
-    )
-    return Branch(name, estimates, text)
-
-
-def threshold_lines(evidence: Mapping[str, Any]) -> list[Line]:
-    """Where the check warns and fails, on the scale of its number: evidence["thresholds"] = {"warns above": 0.7, ...}."""
-    thresholds = parts_of(evidence, "thresholds")
-    found = ((name, number_in(thresholds, name)) for name in thresholds)
-    return [Line(str(name), value, "dashed") for name, value in found if value is not None]
-
-
-def run_lines(evidence: Mapping[str, Any], key: str) -> list[Line]:
-    """The run's own value, where it is known."""
-    own = interval_in(parts_of(evidence, "run"), key)
-    return [Line("the run itself", own.value, "solid")] if is_known(own) else []

@@ -27,8 +27,12 @@ def tally(audit: Audit) -> str:
 
 
 def number_words(finding: Finding) -> str:
-    """`macro AUROC without the lungs 0.890 (0.871 to 0.907)`; "" where there is no number."""
-    return "" if finding.number is None else f"{finding.measure} {format_interval(finding.number)}".strip()
+    """`macro AUROC without the lungs 0.890 (0.871 to 0.907)`; "" where there is no number, no interval where it was counted."""
+    number = finding.number
+    if number is None:
+        return ""
+    text = f"{number.value:.3f}" if number.low == number.high else format_interval(number)
+    return f"{finding.measure} {text}".strip()
 
 
 def why_absent(check: str, audit: Audit) -> str:
