@@ -19,9 +19,8 @@ from plainfilm.core.words import counted
 
 _MEASURE = "macro AUROC of the file alone, without a look at the lungs"
 _THRESHOLD = (
-    "fails where dataset.json holds an alarm of the file (a class told from the rest with an AUROC that surely reaches 0.7),"
-    " warns where it"
-    " holds a warning (0.6; by compression alone 0.85)"
+    "fails where dataset.json holds an alarm of the file (a class told from the rest with an AUROC that surely reaches"
+    " 0.7), warns where it holds a warning (0.6; by compression alone 0.85)"
 )
 _MEASURES = ("accuracy", "balanced_accuracy", "macro_auroc")
 _ADVICE = (
@@ -65,7 +64,7 @@ def judge_file(hints: Mapping[str, Any] | None, metrics: Mapping[str, Any] | Non
 
 def _of_run(metrics: Mapping[str, Any]) -> dict[str, Any] | None:
     splits = metrics.get("splits", {})
-    measured = next((splits[name]["metrics"] for name in ("test", "val") if name in splits), {})
+    measured: Mapping[str, Any] = next((splits[name]["metrics"] for name in ("test", "val") if name in splits), {})
     return {name: measured[name] for name in ("accuracy", "macro_auroc") if measured.get(name)} or None
 
 

@@ -35,8 +35,7 @@ FAILING_GAIN, WARNING_GAIN = -0.10, 0.0
 _MEASURE = "heatmap share inside the lungs beyond the lungs' share of the film, at the class that has least"
 _THRESHOLD = (
     f"warns where, for a class, the upper end lies below {WARNING_GAIN:g}: the run looks at the lungs less than a map that"
-    f" knows nothing;"
-    f" fails below {FAILING_GAIN:g}; the intervals allow for the number of classes"
+    f" knows nothing; fails below {FAILING_GAIN:g}; the intervals allow for the number of classes"
 )
 
 
@@ -93,8 +92,8 @@ def judge_heatmaps(
     rows = [_row(one) for one in found]
     told = [
         f"{one.label}: {format_interval(one.share)} of the strength lies inside the lungs, which fill"
-        f" {format_interval(one.lungs_share)} of"
-        f" the film: {'more' if one.gain.value >= 0 else 'less'} than an even map by {_unsigned(one.gain)}."
+        f" {format_interval(one.lungs_share)} of the film: {'more' if one.gain.value >= 0 else 'less'} than an even map by"
+        f" {_unsigned(one.gain)}."
         for one in found
     ]
     evidence = {"rows": rows, "unmapped": unmapped}

@@ -28,8 +28,8 @@ FAILING_LOSS, WARNING_LOSS = 0.10, 0.05
 _NOTABLE_REFUSALS = 0.05  # share of films
 _MEASURE = "accuracy lost by the mild change that costs most"
 _THRESHOLD = (
-    f"warns where a mild change surely costs more than {WARNING_LOSS:.2f} of accuracy, fails above {FAILING_LOSS:.2f}:"
-    " where the lower end lies above, of an interval that allows for having looked at all mild changes; stronger changes,"
+    f"warns where a mild change surely costs more than {WARNING_LOSS:.2f} of accuracy, fails above {FAILING_LOSS:.2f}: where"
+    " the lower end lies above, of an interval that allows for having looked at all mild changes; stronger changes,"
     " inversion among them, are told and never fail"
 )
 
@@ -143,9 +143,8 @@ def _advice(verdict: Verdict, worst: Change) -> str:
     if verdict in ("pass", "unknown"):
         return ""
     return (
-        f"{worst.title} like this happens between hospitals: expect such a loss elsewhere. Train again with augmentation that"
-        f" holds it"
-        f" ({_AUGMENTATION[worst.title]}), and evaluate --on films from elsewhere."
+        f"{worst.title} like this happens between hospitals: expect such a loss elsewhere. Train again with augmentation"
+        f" that holds it ({_AUGMENTATION[worst.title]}), and evaluate --on films from elsewhere."
     )
 
 

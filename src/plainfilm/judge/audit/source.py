@@ -41,8 +41,7 @@ _TIED, _SOMEWHAT_TIED = 0.3, 0.2
 _MEASURE = "AUROC of telling a film's source within its class, from what the run makes of it"
 _THRESHOLD = (
     f"fails where it surely reaches {_CLEARLY} and source and class are surely tied by a Cramér's V of {_TIED}; warns from"
-    f" {_NOTABLY} and"
-    f" {_SOMEWHAT_TIED}; passes where sources are not tied to classes, however well they are told apart"
+    f" {_NOTABLY} and {_SOMEWHAT_TIED}; passes where sources are not tied to classes, however well they are told apart"
 )
 
 Names = npt.NDArray[np.object_]
@@ -182,8 +181,7 @@ def _not_measured(tied: Interval | None, tied_of: _Tie, skipped: dict[str, str],
         return Finding("source", "unknown", _MEASURE, None, _THRESHOLD, tuple(told), _GIVE_SOURCES, evidence)
     told.append(
         f"But source and class are tied, by a Cramér's V of {format_interval(tied)}, {tied_of.label} most: whoever knows the"
-        f" source knows"
-        " much of the class."
+        " source knows much of the class."
     )
     return Finding("source", "warn", _MEASURE, None, _THRESHOLD, tuple(told), _LEAVE_OUT, evidence)
 
@@ -194,14 +192,13 @@ def _told(
     films = sum(sum(row["sources"].values()) for row in rows)
     told = [
         f"Within {counted(len(rows), 'class', 'classes')} ({counted(films, 'film')}), the source of a film is told from what"
-        f" the run makes"
-        f" of it with an AUROC of {format_interval(number)}; 0.5 is chance."
+        f" the run makes of it with an AUROC of {format_interval(number)}; 0.5 is chance."
     ]
     for row in rows:
         told.append(
             f"{row['label']}: AUROC {format_interval(interval_of(row['auroc']))} between {', '.join(row['sources'])}; named"
-            f" rightly"
-            f" {format_interval(interval_of(row['accuracy']))}, by always saying the commonest {row['commonest']:.3f}."
+            f" rightly {format_interval(interval_of(row['accuracy']))}, by always saying the commonest"
+            f" {row['commonest']:.3f}."
         )
     if tied is None:
         told.append("How closely source and class are tied cannot be known.")

@@ -31,9 +31,8 @@ __all__ = ["FAILING_FLIPS", "STAMPS", "WARNING_FLIPS", "Stamp", "judge_stamps"]
 FAILING_FLIPS, WARNING_FLIPS = 0.10, 0.05
 _MEASURE = "share of answers that the worst stamp changes"
 _THRESHOLD = (
-    f"warns where a stamp surely changes more than {WARNING_FLIPS:.0%} of the answers, fails above {FAILING_FLIPS:.0%}: where"
-    f" the lower"
-    " end lies above, of an interval that allows for having looked at all stamps"
+    f"warns where a stamp surely changes more than {WARNING_FLIPS:.0%} of the answers, fails above {FAILING_FLIPS:.0%}:"
+    " where the lower end lies above, of an interval that allows for having looked at all stamps"
 )
 
 
@@ -68,8 +67,8 @@ def judge_stamps(
     if twice.is_flipped.any():
         told = (
             f"Of {counted(len(twice.group), 'film')}, {format_interval(surely[worst])} get another answer when"
-            f" {_named(made[worst])} is"
-            f" put there, most of them {toward[worst]}; no other of the {len(made)} stamps changes more."
+            f" {_named(made[worst])} is put there, most of them {toward[worst]}; no other of the {len(made)} stamps changes"
+            " more."
         )
     else:
         told = f"None of {counted(len(twice.group), 'film')} gets another answer by any of the {len(made)} stamps."
