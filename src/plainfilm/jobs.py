@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 from plainfilm.core.calibration import Calibration, Wishes
 from plainfilm.core.config import TrainConfig
-from plainfilm.core.files import cannot_write, make_directory, provenance, write_json, write_text
+from plainfilm.core.files import make_directory, provenance, refuse_foreign, write_json, write_text
 from plainfilm.core.gate import gate_reasons
 from plainfilm.core.image import is_film_name, writable_name
-from plainfilm.core.manifest import SPLITS, Manifest, shown
+from plainfilm.core.manifest import SPLITS, Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
-from plainfilm.errors import BadImage, BadManifest, BadRun, CannotWrite, MissingExtra
+from plainfilm.errors import BadImage, BadManifest, BadRun, MissingExtra
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.sections.settings import Augment, Example
 
@@ -198,7 +198,7 @@ def compare_runs(
     from plainfilm.judge.compare.same_films import on_one_field
     from plainfilm.judge.compare.words import leaderboard_csv
 
-    _refuse_foreign(directory)
+    refuse_foreign(directory, _COMPARISON_FILES, "comparison")
     contestants = open_contestants(places, split)
     refuse_too_few(contestants, with_ensembles)
     on_one_field(contestants)  # refuses what cannot be compared before a reading is counted
@@ -211,20 +211,6 @@ def compare_runs(
     write_text(directory / "leaderboard.csv", leaderboard_csv(comparison))
     write_text(directory / "compare.html", compare_page(comparison, contestants, made))
     return Compared(comparison, directory / "compare.html", readings)
-
-
-def _refuse_foreign(directory: Path) -> None:
-    """Raise CannotWrite where `directory` is a file or holds anything but an earlier comparison."""
-    if directory.exists() and not directory.is_dir():
-        raise CannotWrite("is a file: -o names a folder for the comparison", directory)
-    if not directory.is_dir():
-        return
-    try:
-        foreign = sorted(path.name for path in directory.iterdir() if path.name not in _COMPARISON_FILES)
-    except OSError as cause:
-        raise cannot_write(directory, cause) from cause
-    if foreign:
-        raise CannotWrite(f"holds {shown(foreign)}, which is no comparison: choose another -o", directory)
 
 
 def predict_paths(run: Run, sources: Sequence[Path], progress: Progress | None = None) -> Predictions:

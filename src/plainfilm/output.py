@@ -146,6 +146,18 @@ def print_comparison(compared: Any) -> None:
     print(f"page: {compared.page}    table: {compared.page.with_name('leaderboard.csv')}")
 
 
+def print_audit(audited: Any) -> None:
+    """The verdict of each check, what failed and what to do, the headline, and where the page is."""
+    from plainfilm.judge.audit.text import audit_text
+
+    for line in audit_text(audited.audit).splitlines():
+        print(printable(line))
+    if audited.test_readings:
+        times = "once" if audited.test_readings == 1 else f"{audited.test_readings} times"
+        print(f"The test split was read {times} for this run.")
+    print(f"page: {audited.page}")
+
+
 def scores_text(predictions: Predictions, calibration: Calibration, format: TableFormat) -> str:
     """The answers, one film a row, as an aligned table, CSV or JSON.
 

@@ -10,7 +10,7 @@ import platform
 import secrets
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import metadata
@@ -108,6 +108,24 @@ def check_format(value: Mapping[str, Any], expected: int, path: Path, error: typ
             "Make it again with this version, or use the version that made it",
             path,
         )
+
+
+def refuse_foreign(directory: Path, own: Sequence[str], what: str) -> None:
+    """Raise CannotWrite where `directory` is a file, or holds anything but what an earlier `what` left there.
+
+    own: the names that it may hold. what: for the message, "comparison".
+    """
+    if directory.exists() and not directory.is_dir():
+        raise CannotWrite(f"is a file: -o names a folder for the {what}", directory)
+    if not directory.is_dir():
+        return
+    try:
+        foreign = sorted(path.name for path in directory.iterdir() if path.name not in own)
+    except OSError as cause:
+        raise cannot_write(directory, cause) from cause
+    if foreign:
+        more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
+        raise CannotWrite(f"holds {', '.join(foreign[:3])}{more}, which is no {what}: choose another -o", directory)
 
 
 def provenance(seed: int | None = None, **inputs: str) -> dict[str, Any]:

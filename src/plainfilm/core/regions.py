@@ -57,10 +57,9 @@ def hide_lungs(films: Films, lungs: Masks) -> Films:
 
 def _hull(lungs: Masks) -> Masks:
     """The convex hull of a film's lungs, and a margin."""
-    points = cv2.findNonZero(lungs.astype(np.uint8))
     filled = np.zeros(lungs.shape, np.uint8)
-    if points is None:
+    if not lungs.any():
         return filled.astype(np.bool_)
-    cv2.fillConvexPoly(filled, cv2.convexHull(points), 1)
+    cv2.fillConvexPoly(filled, cv2.convexHull(cv2.findNonZero(lungs.astype(np.uint8))), 1)
     margin = 2 * round(len(lungs) * _MARGIN_SHARE) + 1
     return np.asarray(cv2.dilate(filled, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (margin, margin)))) > 0

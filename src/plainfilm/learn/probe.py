@@ -92,7 +92,7 @@ def probe(
     recipe = Preprocess(size=films.shape[-1])
     network = ProbeNetwork(classes)
     whiten(network.first, films, learnt, recipe, seed)
-    network = network.to(device, memory_format=torch.channels_last)
+    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     network.first.requires_grad_(False)
     size = min(len(learnt), _BATCH if len(learnt) < _MANY_FILMS else 2 * _BATCH)
     steps = max(1, (shown or course_films(len(learnt))) // size)

@@ -1,0 +1,208 @@
+"""The audit of a run, or of a manifest before any training: networks are asked here, and `judge/audit/` judges their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from plainfilm.audit_networks import RunFilms, SmallFilms, retrained, without_sources
+from plainfilm.audit_pictures import shown_changes, shown_hidden, shown_less, shown_stamps
+from plainfilm.core.association import classes_tied_to_source
+from plainfilm.core.audit import CHECKS, Audit, Finding
+from plainfilm.core.files import make_directory, provenance, read_json, refuse_foreign
+from plainfilm.core.manifest import Manifest
+from plainfilm.core.predictions import Predictions
+from plainfilm.core.progress import Progress, Silence
+from plainfilm.core.run import Run
+from plainfilm.errors import BadManifest
+from plainfilm.jobs import require_extra
+from plainfilm.prepare.inspection import inspect
+from plainfilm.prepare.left_out import leave_sources_out
+
+if TYPE_CHECKING:
+    from plainfilm.judge.audit.page import Shown
+    from plainfilm.judge.judged import Resampling
+
+_MOST_HIDDEN = 2000  # judged films whose parts are hidden from the run
+_MOST_CHANGED = 300  # that are stamped, and changed in each way
+_MOST_SOURCES = 3  # that are left out in turn, the largest first
+
+
+class Audited(NamedTuple):
+    """What an audit gave: the findings, the page, and how often the test split was read for the run, this time included."""
+
+    audit: Audit
+    page: Path
+    test_readings: int
+
+
+def audit_run(
+    run: Run, *, manifest: Manifest | None = None, seed: int = 0, progress: Progress | None = None
+) -> Audited:
+    """Every check on a trained run; writes audit.json, audit.html and audit/ into it, and the verdict into its report.
+
+    manifest: the one that it was trained on; opened from where it lay where None. seed: of the small networks and of every draw.
+    A reading of the test split is counted before it happens.
+    Raises BadRun where the run is not finished, BadManifest where the manifest is gone, another, or too small.
+    """
+    require_extra("audit")
+    from plainfilm.judge.report import rewrite_report
+
+    out: Progress = progress or Silence()
+    run.require_complete()
+    manifest = manifest or Manifest.open(run.manifest_path)
+    if manifest.fingerprint != run.fingerprint:
+        raise BadManifest(
+            f"is not the manifest that {run.directory} was trained on, or it has changed since", manifest.path
+        )
+    films = SmallFilms.opened(manifest, run.config.split, out)
+    readings = run.record_test_reading("audit") if films.side == "test" else run.test_readings
+    weights = {"weights_sha256": str(run.completion().get("weights_sha256", ""))}
+    name = run.directory.resolve().name
+    audited = _audit(films, run, run.directory, run / "audit", name, weights, seed, out)
+    rewrite_report(run, manifest)
+    return Audited(audited, run / "audit.html", readings)
+
+
+def audit_manifest(
+    manifest: Manifest,
+    directory: Path | None = None,
+    *,
+    column: str = "split",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Audited:
+    """The checks that need no trained run; writes audit.json, audit.html and networks/.
+
+    directory: where to; audit/ beside the manifest where None. column: the split column.
+    Raises BadManifest where the split leaves too little to learn from or to judge, CannotWrite where `directory` holds
+    something else.
+    """
+    require_extra("audit")
+    out: Progress = progress or Silence()
+    assert manifest.path is not None
+    place = directory or manifest.path.parent / "audit"
+    refuse_foreign(place, ("audit.json", "audit.html", "networks"), "audit of a manifest")
+    films = SmallFilms.opened(manifest, column, out)
+    name = manifest.path.resolve().parent.name
+    return Audited(_audit(films, None, place, place / "networks", name, {}, seed, out), place / "audit.html", 0)
+
+
+def _audit(
+    films: SmallFilms,
+    run: Run | None,
+    place: Path,
+    work: Path,
+    name: str,
+    weights: dict[str, str],
+    seed: int,
+    out: Progress,
+) -> Audit:
+    """All findings, written. place: of what is for reading. work: of the small networks' scores."""
+    from plainfilm.judge.audit.headline import headline
+    from plainfilm.judge.audit.page import write_audit_page
+    from plainfilm.judge.judged import Resampling
+
+    drawing = Resampling(seed=seed)
+    make_directory(work)
+    pictures: dict[str, Sequence[Shown]] = {"less": shown_less(films)}
+    found = [
+        *_of_small_networks(films, run, work, drawing, out),
+        *(_of_the_run(films, run, drawing, pictures, out) if run else ()),
+        _of_the_file(films.manifest, run),
+        _of_leaks(films, out),
+    ]
+    order = list(CHECKS)
+    findings = tuple(sorted(found, key=lambda finding: order.index(finding.check)))
+    made = {**provenance(seed, manifest=films.manifest.fingerprint), **weights, "lungs": films.lungs_by}
+    audit = Audit("run" if run else "manifest", name, headline(findings), findings, made)
+    audit.write(place / "audit.json")
+    write_audit_page(audit, place / "audit.html", pictures)
+    return audit
+
+
+def _of_small_networks(
+    films: SmallFilms, run: Run | None, work: Path, drawing: Resampling, out: Progress
+) -> Iterator[Finding]:
+    """Checks 1 and 4: networks retrained on less, and without a source."""
+    from plainfilm.judge.audit.left_out import judge_sources_left_out
+    from plainfilm.judge.audit.less import judge_less
+
+    yield judge_less(retrained(films, work, drawing.seed, out), _own_scores(run, films), drawing)
+    is_tied = bool(classes_tied_to_source(films.rows, films.manifest.classes))
+    try:
+        plan = leave_sources_out(films.manifest, drawing.seed)
+    except BadManifest as error:
+        reasons = {"the sources": error.message}
+        yield judge_sources_left_out({}, {}, reasons, is_tied, drawing)
+        return
+    scores = without_sources(films, plan, _MOST_SOURCES, work, drawing.seed, out)
+    notes = {split.source: split.note for split in plan.splits}
+    yield judge_sources_left_out(scores, notes, plan.refused, is_tied, drawing)
+
+
+def _own_scores(run: Run | None, films: SmallFilms) -> Predictions | None:
+    """The run's own scores of the judged films, where it was evaluated on them."""
+    if run is None or not (run / "predictions.csv").is_file():
+        return None
+    table = Predictions.open(run / "predictions.csv")
+    own = table.where(table.table["split"] == films.side)
+    return own if len(own.judged.table) else None
+
+
+def _of_the_run(
+    films: SmallFilms, run: Run, drawing: Resampling, pictures: dict[str, Sequence[Shown]], out: Progress
+) -> Iterator[Finding]:
+    """Checks 2, 3, 6, 7, 8: what the run's own network says of films, whole and changed."""
+    from plainfilm.judge.audit.changes import CHANGES
+    from plainfilm.judge.audit.hidden import judge_hidden
+    from plainfilm.judge.audit.robustness import judge_robustness
+    from plainfilm.judge.audit.source import judge_source
+    from plainfilm.judge.audit.stamp_drawing import STAMPS
+    from plainfilm.judge.audit.stamps import judge_stamps
+
+    sides = ("val", films.side) if films.side == "test" else ("val",)
+    opened = RunFilms.opened(run, films.manifest, sides, out)
+    plain = opened.scores(opened.pixels, "Asking the run", out)
+    is_judged = opened.drawn(films.side, _MOST_HIDDEN, drawing.seed)
+    judged = opened.where(is_judged)
+    yield judge_hidden({"nothing": plain.where(is_judged), **judged.with_parts_hidden(out)}, drawing)
+    assert plain.embedding is not None
+    label, source, group = (opened.rows[name].tolist() for name in ("label", "source", "group"))
+    yield judge_source(plain.embedding, label, source, group, run.classes, drawing)
+    is_changed = opened.drawn(films.side, _MOST_CHANGED, drawing.seed)
+    some, before, calibration = opened.where(is_changed), plain.where(is_changed), run.calibration()
+    stamped = {stamp.key: some.scores(stamp.draw(some.pixels), f"Stamping: {stamp.key}", out) for stamp in STAMPS}
+    yield judge_stamps(before, stamped, drawing, calibration=calibration)
+    rng = np.random.default_rng(drawing.seed)
+    changed = {
+        change.key: some.scores(change.apply(some.pixels, rng), f"{change.title}, {change.strength}", out)
+        for change in CHANGES
+    }
+    yield judge_robustness(before, changed, drawing, calibration=calibration)
+    pictures["hidden"] = shown_hidden(judged)
+    pictures["stamps"] = shown_stamps(some)
+    pictures["robustness"] = shown_changes(some, drawing.seed)
+
+
+def _of_the_file(manifest: Manifest, run: Run | None) -> Finding:
+    """Check 5."""
+    from plainfilm.judge.audit.file_alone import judge_file
+
+    metrics = read_json(run / "metrics.json") if run and (run / "metrics.json").is_file() else None
+    return judge_file(manifest.info.get("hints", {}), metrics)
+
+
+def _of_leaks(films: SmallFilms, out: Progress) -> Finding:
+    """Check 9: the films are looked at again, as `plainfilm check` does."""
+    from plainfilm.judge.audit.leaks import judge_leaks
+
+    assert films.manifest.path is not None
+    found = inspect(films.manifest.path, split_by=films.column, progress=out)
+    is_test = (found.side == films.side).to_numpy() if found.side is not None else np.zeros(0, np.bool_)
+    leaking = {row for one in found.findings if one.kind == "leak" for rows in one.rows for row in rows if is_test[row]}
+    plain = [one._asdict() for one in found.findings]
+    return judge_leaks(plain, int(is_test.sum()), len(leaking))

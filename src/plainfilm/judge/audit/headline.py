@@ -1,0 +1,32 @@
+"""The score, and what is left of it without the lungs, in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from plainfilm.core.audit import Finding
+from plainfilm.core.bootstrap import interval_of
+from plainfilm.judge.audit.less import WITHOUT_LUNGS
+
+
+def headline(findings: Sequence[Finding]) -> str:
+    """`Accuracy 0.96, of which 0.89 without the lungs`, from the finding of networks retrained on less.
+
+    The first number is the run's; where there is no run, or it was never evaluated, that of a small network on whole films.
+    """
+    less = next((finding for finding in findings if finding.check == "less"), None)
+    rows = {row["sees"]: row for row in less.evidence.get("rows", ())} if less else {}
+    without = [_accuracy(rows[seen]) for seen in WITHOUT_LUNGS if seen in rows]
+    if less is None or "film" not in rows or not without:
+        return "What stands without the lungs was not measured"
+    run, commonest = less.evidence["run"], less.evidence["commonest"]
+    score = f"Accuracy {_accuracy(run):.2f}" if run else f"A small network reaches {_accuracy(rows['film']):.2f}"
+    left = max(without)
+    if less.verdict == "pass":
+        return f"{score}; without the lungs {left:.2f}, where naming the commonest class gives {commonest:.2f}"
+    return f"{score}, of which {left:.2f} without the lungs (the commonest class alone: {commonest:.2f})"
+
+
+def _accuracy(measured: Mapping[str, Any]) -> float:
+    return interval_of(measured["accuracy"]).value

@@ -1,0 +1,63 @@
+"""Check 2: the run itself, asked about films whose lungs, or whose background, are hidden.
+
+evidence: {"rows": [{"hidden": "nothing" | "lungs" | "background", "accuracy", "balanced_accuracy", "macro_auroc", "kept"}]}
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from plainfilm.core.audit import Finding, Verdict
+from plainfilm.core.bootstrap import format_interval, interval_json, interval_of
+from plainfilm.core.predictions import Predictions
+from plainfilm.judge.audit.less import FAIL_AUROC, WARN_AUROC, aurocs, level_of, measured
+from plainfilm.judge.judged import Resampling
+from plainfilm.judge.trust import shares
+
+_MEASURE = "highest AUROC of a class with the lungs hidden"
+_THRESHOLD = f"warn where its interval begins at {WARN_AUROC:.2f} or above, fail from {FAIL_AUROC:.2f}"
+_ADVICE: dict[Verdict, str] = {
+    "pass": "",
+    "warn": "Look at the heatmaps of films whose lungs are hidden (plainfilm explain), and at what they rest on.",
+    "fail": "This network answers without seeing a lung: train with erasing or with region = lungs, and audit it again.",
+    "unknown": "",
+}
+
+
+def judge_hidden(scores: Mapping[str, Predictions], drawing: Resampling) -> Finding:
+    """What the run still says. scores: "nothing", "lungs" and "background" -> its scores with that hidden, of the same films.
+
+    The interval of the number holds for all classes at once.
+    """
+    plain = scores["nothing"]
+    answer = plain.logit.argmax(1)
+    group = plain.judged.group
+    rows = []
+    for hidden, table in scores.items():
+        is_kept = (table.logit.argmax(1) == answer)[:, None]
+        (kept,) = shares(is_kept, np.ones_like(is_kept), group, drawing)
+        rows.append({"hidden": hidden, **measured(table, drawing), "kept": interval_json(kept)})
+    strict = replace(drawing, level=1 - (1 - drawing.level) / len(plain.classes))
+    areas = {name: area for name, area in aurocs(scores["lungs"], strict).items() if not math.isnan(area.low)}
+    if not areas:
+        few = ("There are too few films, or too few groups, to tell.",)
+        return Finding("hidden", "unknown", _MEASURE, None, _THRESHOLD, few, "", {"rows": rows})
+    name, highest = max(areas.items(), key=lambda item: item[1].low)
+    verdict = level_of(highest.low)
+    by_hidden = {row["hidden"]: row for row in rows}
+    told = (
+        f"With the lungs hidden, the run still tells {name} from the rest with AUROC {format_interval(highest)}, and gives"
+        f" the answer that it gave before for {_text(by_hidden['lungs']['kept'])} of the films.",
+        f"With everything but the lungs hidden, its accuracy goes from {_text(by_hidden['nothing']['accuracy'])} to"
+        f" {_text(by_hidden['background']['accuracy'])}. A hidden part is black, which the run never saw in training, so a"
+        " drop alone proves nothing; what remains does.",
+    )
+    return Finding("hidden", verdict, _MEASURE, highest, _THRESHOLD, told, _ADVICE[verdict], {"rows": rows})
+
+
+def _text(value: Mapping[str, float | None]) -> str:
+    return format_interval(interval_of(value))

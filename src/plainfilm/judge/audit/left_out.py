@@ -1,0 +1,80 @@
+"""Check 4: small networks, each trained without one source and tried on it.
+
+evidence: {"rows": [{"source", "films", "classes", "own", "there", "loss"}], "refused": {SOURCE: why}}
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from plainfilm.core.audit import Finding, Verdict
+from plainfilm.core.bootstrap import format_interval, interval_of
+from plainfilm.core.calibration import Calibration
+from plainfilm.core.predictions import Predictions
+from plainfilm.judge.judged import Resampling
+from plainfilm.judge.outside.left_out import judge_left_out
+
+WARN_LOSS, FAIL_LOSS = 0.05, 0.20
+_MEASURE = "largest loss of accuracy on a source never seen"
+_THRESHOLD = (
+    f"warn where its interval begins at {WARN_LOSS:.2f} or above; fail from {FAIL_LOSS:.2f} where class and source are"
+    " tied"
+)
+_ADVICE: dict[Verdict, str] = {
+    "pass": "",
+    "warn": "Expect to lose this much at a place that supplied no training film; judge on outside films (plainfilm evaluate --on).",
+    "fail": (
+        "The score does not carry over to another place. Take each class from several sources, and judge on outside films"
+        " (plainfilm evaluate --on, plainfilm train --leave-one-source-out)."
+    ),
+    "unknown": "Name the source of each film (plainfilm prepare --metadata), and take each class from two or more.",
+}
+
+
+def judge_sources_left_out(
+    scores: Mapping[str, Predictions],
+    notes: Mapping[str, str],
+    refused: Mapping[str, str],
+    is_tied: bool,
+    drawing: Resampling,
+) -> Finding:
+    """What is lost on sources never seen.
+
+    scores: source -> scores of the network that was trained without it, on its films ("test") and on films of the others that
+    it never saw either ("val"). notes: source -> what to know of it. refused: source -> why it could not be left out.
+    is_tied: whether source and class are tied in the whole set. Intervals hold for all sources at once.
+    """
+    reasons = tuple(f"{source} cannot be left out: {why}." for source, why in refused.items())
+    strict = replace(drawing, level=1 - (1 - drawing.level) / max(1, len(scores)))
+    rows: list[dict[str, Any]] = []
+    for source, table in scores.items():
+        found = judge_left_out(table, Calibration.none(table.classes), source, notes.get(source, ""), strict)
+        if "accuracy" in found:
+            facts = {"source": source, "films": found["films"], "classes": found["classes"], "note": found["note"]}
+            rows.append({**facts, **found["accuracy"]})
+    evidence = {"rows": rows, "refused": dict(refused)}
+    losses = {row["source"]: interval_of(row["loss"]) for row in rows}
+    losses = {source: loss for source, loss in losses.items() if not math.isnan(loss.low)}
+    if not losses:
+        return Finding(
+            "left_out",
+            "unknown",
+            _MEASURE,
+            None,
+            _THRESHOLD,
+            reasons or ("No source is known.",),
+            _ADVICE["unknown"],
+            evidence,
+        )
+    source, worst = max(losses.items(), key=lambda item: item[1].low)
+    is_failure = worst.low >= FAIL_LOSS and is_tied
+    verdict: Verdict = "fail" if is_failure else "warn" if worst.low >= WARN_LOSS else "pass"
+    told = [
+        f"Without {row['source']}, a small network loses {format_interval(interval_of(row['loss']))} of accuracy on its"
+        f" {row['films']:,} films ({'; '.join(part for part in (', '.join(row['classes']), row['note']) if part)})."
+        for row in sorted(rows, key=lambda row: row["source"] != source)
+    ]
+    return Finding("left_out", verdict, _MEASURE, worst, _THRESHOLD, (*told, *reasons), _ADVICE[verdict], evidence)

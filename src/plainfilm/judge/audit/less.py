@@ -1,0 +1,129 @@
+"""Check 1: small networks of one kind, each retrained on less of the film. What stands where no lung is, is no finding.
+
+evidence: {"classes", "rows": [{"sees", "accuracy", "balanced_accuracy", "macro_auroc", "auroc": {CLASS}}], "run", "commonest"}
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from plainfilm.core.audit import Finding, Verdict
+from plainfilm.core.bootstrap import Interval, bootstrap, format_interval, interval_json
+from plainfilm.core.calibration import Calibration
+from plainfilm.core.predictions import Predictions
+from plainfilm.judge.judged import JudgedFilms, Resampling
+
+WARN_AUROC, FAIL_AUROC = 0.60, 0.70
+WITHOUT_LUNGS = ("border", "background")
+SEES = {
+    "film": "the whole film",
+    "border": "the outermost eighth alone",
+    "background": "everything but the lungs",
+    "lungs": "the lungs alone",
+    "blurred": "the film heavily blurred",
+}
+_MEASURES = ("accuracy", "balanced_accuracy", "macro_auroc")
+_THRESHOLD = (
+    f"the highest AUROC of a class without the lungs: warn where its interval begins at {WARN_AUROC:.2f} or above,"
+    f" fail from {FAIL_AUROC:.2f}"
+)
+
+
+def judge_less(scores: Mapping[str, Predictions], run: Predictions | None, drawing: Resampling) -> Finding:
+    """What is left of the answer without the lungs.
+
+    scores: key of SEES -> scores of a network that saw this alone, all on the same films. run: the run's own, on those films.
+    The interval of the number holds for all classes and both parts at once (Bonferroni), since the highest is picked.
+    """
+    classes = next(iter(scores.values())).classes
+    rows = [{"sees": seen, **measured(table, drawing)} for seen, table in scores.items()]
+    evidence: dict[str, Any] = {
+        "classes": list(classes),
+        "rows": rows,
+        "run": None if run is None else measured(run, drawing),
+        "commonest": commonest_share(next(iter(scores.values()))),
+    }
+    present = [seen for seen in WITHOUT_LUNGS if seen in scores]
+    strict = replace(drawing, level=1 - (1 - drawing.level) / (len(classes) * max(1, len(present))))
+    areas = {(seen, name): area for seen in present for name, area in aurocs(scores[seen], strict).items()}
+    known = {place: area for place, area in areas.items() if not math.isnan(area.low)}
+    if not known:
+        told = "There are too few films, or too few groups, to tell what is left without the lungs."
+        return Finding("less", "unknown", _MEASURE, None, _THRESHOLD, (told,), _MORE_FILMS, evidence)
+    (seen, name), highest = max(known.items(), key=lambda item: item[1].low)
+    verdict = level_of(highest.low)
+    return Finding(
+        "less",
+        verdict,
+        _MEASURE,
+        highest,
+        _THRESHOLD,
+        tuple(_told(rows, seen, name, highest)),
+        _ADVICE[verdict],
+        evidence,
+    )
+
+
+def level_of(low: float, warn: float = WARN_AUROC, fail: float = FAIL_AUROC) -> Verdict:
+    """The verdict on the lower end of an interval."""
+    return "fail" if low >= fail else "warn" if low >= warn else "pass"
+
+
+def measured(scores: Predictions, drawing: Resampling) -> dict[str, Any]:
+    """Accuracy, balanced accuracy, macro AUROC and the AUROC of each class, of plain probabilities, with intervals."""
+    films = JudgedFilms.of(scores, Calibration.none(scores.classes))
+    found = bootstrap(films.probability, films.label_index, films.group, scores.classes, **asdict(drawing)).measures
+    return {
+        **{name: interval_json(found[name]) for name in _MEASURES},
+        "auroc": {name: interval_json(found[f"auroc/{name}"]) for name in scores.classes},
+    }
+
+
+def aurocs(scores: Predictions, drawing: Resampling) -> dict[str, Interval]:
+    """The AUROC of each class."""
+    films = JudgedFilms.of(scores, Calibration.none(scores.classes))
+    found = bootstrap(films.probability, films.label_index, films.group, scores.classes, **asdict(drawing)).measures
+    return {name: found[f"auroc/{name}"] for name in scores.classes}
+
+
+def commonest_share(scores: Predictions) -> float:
+    """The accuracy of always naming the commonest class."""
+    count = np.bincount(scores.judged.label_index)
+    return float(count.max() / count.sum())
+
+
+def _told(rows: list[dict[str, Any]], seen: str, name: str, highest: Interval) -> list[str]:
+    told = [
+        f"A small network that sees {SEES[seen]} tells {name} from the rest with AUROC {format_interval(highest)}, an interval"
+        " that allows for having picked the highest."
+    ]
+    reached = {row["sees"]: row for row in rows}
+    if "film" in reached:
+        parts = ", ".join(
+            f"{reached[part]['accuracy']['value']:.3f} from {SEES[part]}"
+            for part in SEES
+            if part in reached and part != "film"
+        )
+        told.append(
+            f"Of accuracy {reached['film']['accuracy']['value']:.3f} on the whole film, the same kind of network reaches {parts}."
+        )
+    return told
+
+
+_MEASURE = "highest AUROC of a class without the lungs"
+_MORE_FILMS = "Add films and patients."
+_ADVICE: dict[Verdict, str] = {
+    "pass": "",
+    "warn": "Look at what differs outside the lungs between the classes (plainfilm explore), and take it away or balance it.",
+    "fail": (
+        "Do not read the accuracy as knowledge of the disease. Find out what differs outside the lungs (plainfilm explore: mean"
+        " films, sources, sizes); take classes from the same sources; train with region = lungs, erasing and other"
+        " augmentation; judge on sources that supply every class."
+    ),
+    "unknown": _MORE_FILMS,
+}

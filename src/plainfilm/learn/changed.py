@@ -1,0 +1,54 @@
+"""A run's network, opened once, that is asked about films as they are and as they might be."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from os import cpu_count
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from plainfilm.core.preprocess import Preprocess
+from plainfilm.core.progress import Task
+from plainfilm.core.run import Run
+from plainfilm.learn.device import chosen_device
+from plainfilm.learn.infer import Scores, network_input, scores_of
+from plainfilm.learn.model import load_network
+
+_BATCH = 64
+
+
+class Asked:
+    """The trained network of a run, in evaluation mode, on its device."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.device = chosen_device(run.config.device)
+        self.network = load_network(run).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+    @property
+    def bare(self) -> Preprocess:
+        """The run's recipe without contrast and region: films in this form are changed, and then go through the whole recipe."""
+        return replace(self.run.preprocess, contrast="none", region="film")
+
+    def scores(self, films: NDArray[np.uint8], task: Task) -> Scores:
+        """films: (N, S, S) uint8 by the recipe `bare`, changed or not. task: is told of each film."""
+        found = []
+        with ThreadPoolExecutor(cpu_count() or 1) as pool:
+            for start in range(0, len(films), _BATCH):
+                batch = self.fitted(films[start : start + _BATCH], pool)
+                found.append(scores_of(self.network, self.network_input(batch)))
+                task.advance(len(batch))
+        return Scores(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
+
+    def fitted(self, films: NDArray[np.uint8], pool: ThreadPoolExecutor) -> NDArray[np.uint8]:
+        """The films as the network sees them: (N, S, S) uint8."""
+        if self.bare == self.run.preprocess:
+            return np.ascontiguousarray(films)
+        return np.stack(list(pool.map(self.run.preprocess.fitted, films)))
+
+    def network_input(self, films: NDArray[np.uint8]) -> torch.Tensor:
+        """(N, S, S) uint8, fitted, as the network takes them."""
+        return network_input(torch.from_numpy(films).unsqueeze(1).to(self.device), self.run.preprocess)
