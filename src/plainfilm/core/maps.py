@@ -16,14 +16,17 @@ Floats = NDArray[np.float32]
 
 def positive(strength: Floats) -> Floats:
     """What speaks for the class: the strength where it is above 0, and 0 elsewhere."""
-    return np.asarray(np.maximum(strength, np.float32(0)), np.float32)
+    shown: Floats = np.maximum(strength, np.float32(0))
+    return shown
 
 
 def scaled(strength: Floats) -> Floats:
     """The positive part of each map (..., h, w) divided by its largest value: 0..1; all 0 where nothing is positive."""
     shown = positive(strength)
     largest = shown.max(axis=(-2, -1), keepdims=True, initial=0)
-    return np.divide(shown, largest, out=np.zeros_like(shown), where=largest > 0)
+    relative = np.zeros_like(shown)
+    np.divide(shown, largest, out=relative, where=largest > 0)
+    return relative
 
 
 def film_maps(strength: Floats, size: int) -> Floats:
