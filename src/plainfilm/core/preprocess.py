@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.core.lungs import find_lungs
 from plainfilm.errors import BadConfig
 
 Fit = Literal["squash", "pad", "crop"]
@@ -41,7 +42,7 @@ class Preprocess:
     contrast: "none"; "stretch" the 1st to 99th percentile over the whole scale; "equalize" the histogram; "clahe" (contrast
         limited, 8 x 8 tiles, clip limit 2); "gamma" (grey ** gamma, grey in 0..1).
     gamma: the exponent of contrast "gamma"; below 1 brightens.
-    region: "film", or "lungs" (all outside the lung mask becomes black).
+    region: "film", or "lungs" (all outside the lungs that `core/lungs.py` finds becomes black, the whole film where it finds none).
     mean, std: grey levels in 0..1 that are subtracted and divided by.
     """
 
@@ -67,19 +68,23 @@ class Preprocess:
         """The film at the network's size, with its contrast set.
 
         pixels: (H, W) uint8 or uint16, full scale.
-        lungs: (h, w) bool, True inside the lungs, at any size; needed where region is "lungs".
-        Returns (size, size) uint8. Raises ValueError where the lungs are needed and not given.
+        lungs: (h, w) bool, True inside the lungs, at any size, where somebody knows them already; otherwise they are looked for
+            where region is "lungs", and passed over where it is "film".
+        Returns (size, size) uint8.
         """
-        if self.region == "lungs" and lungs is None:
-            raise ValueError("the region is lungs and there is no lung mask")
         content = to_uint8(_with_contrast(_resized(pixels, self.size, self.fit), self.contrast, self.gamma))
         square = _squared(content, self.size)
-        if self.region == "lungs" and lungs is not None:
-            at_film_size = cv2.resize(lungs.astype(np.uint8), pixels.shape[::-1], interpolation=cv2.INTER_NEAREST)
-            lit = _resized(at_film_size.astype(np.uint8) * np.uint8(255), self.size, self.fit)
-            inside = _squared(to_uint8(lit), self.size) >= 128
-            square = np.where(inside, square, np.uint8(0))
+        if self.region == "lungs":
+            square = np.where(
+                self._inside(find_lungs(pixels).mask if lungs is None else lungs, pixels), square, np.uint8(0)
+            )
         return np.ascontiguousarray(square)
+
+    def _inside(self, lungs: NDArray[np.bool_], pixels: Pixels) -> NDArray[np.bool_]:
+        """The lungs at the network's size, as the film comes to lie there."""
+        at_film_size = cv2.resize(lungs.astype(np.uint8), pixels.shape[::-1], interpolation=cv2.INTER_NEAREST)
+        lit = _resized(at_film_size.astype(np.uint8) * np.uint8(255), self.size, self.fit)
+        return np.asarray(_squared(to_uint8(lit), self.size) >= 128)
 
     def network_input(self, films: NDArray[np.uint8]) -> NDArray[np.float32]:
         """(N, size, size) or (size, size) uint8 -> (N, 1, size, size) float32, normalised."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -100,10 +99,4 @@ class LightBox:
             return f"cannot be shown: {error.message}"
 
     def _fitted(self, row: pd.Series[str]) -> NDArray[np.uint8]:
-        pixels = read_film(self.manifest.film_path(row["path"])).pixels
-        if self.preprocess.region == "film":
-            return self.preprocess.fitted(pixels)
-        if not row["mask_path"]:
-            raise BadImage("its lung mask is unknown", Path(row["path"]))
-        mask = read_film(self.manifest.film_path(row["mask_path"])).pixels
-        return self.preprocess.fitted(pixels, lungs=mask > np.iinfo(mask.dtype).max // 2)
+        return self.preprocess.fitted(read_film(self.manifest.film_path(row["path"])).pixels)

@@ -1,7 +1,7 @@
 """Films decoded once, kept as a uint8 memory map at the training size, and served as batches to the device.
 
 The cache lies beside the manifest under a name made of what decides its content, so a stale one is never read: other films,
-another size or another contrast is another file.
+another size, another contrast or another segmenter of lungs is another file.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 from pathlib import Path
@@ -22,9 +21,11 @@ from numpy.typing import NDArray
 
 from plainfilm.core.files import make_directory, written_whole
 from plainfilm.core.image import pixel_sha256, read_film
+from plainfilm.core.lungs import NO_LUNGS, segmenter_version
 from plainfilm.core.manifest import Manifest, shown
 from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Progress
+from plainfilm.core.words import counted
 from plainfilm.errors import BadImage, BadManifest, CannotWrite
 
 _FORMAT_VERSION = 1
@@ -61,6 +62,8 @@ def cache_films(
 ) -> FilmCache:
     """Open the cache of these rows, or decode the films and write it.
 
+    A film in which no lungs are found is black where the recipe asks for lungs alone; how many there are is said.
+
     Raises BadManifest where a film is gone or its pixels are no longer those that prepare saw, naming the films.
     """
     shape = (len(rows), preprocess.size, preprocess.size)
@@ -76,27 +79,25 @@ def cache_films(
     pixels = np.load(path, mmap_mode="r")
     if pixels.shape != shape or pixels.dtype != np.uint8:
         raise BadManifest(f"{path} is no film cache of this manifest: remove it", manifest.path)
+    if preprocess.region == "lungs" and (black := _black_films(pixels)):
+        progress.say(f"{NO_LUNGS} in {counted(black, 'film')} of {len(pixels)}: the network sees them black")
     return FilmCache(rows.reset_index(drop=True), pixels, device)
 
 
 def fitted_film(manifest: Manifest, row: pd.Series[str], preprocess: Preprocess) -> NDArray[np.uint8]:
     """One film of a manifest at the network's size, (size, size) uint8.
 
-    Raises BadImage where it cannot be read, where its pixels are not those that prepare saw, or where its lung mask is missing.
+    Raises BadImage where it cannot be read or where its pixels are not those that prepare saw.
     """
     path = manifest.film_path(row["path"])
     film = read_film(path)
     if row["sha256"] and pixel_sha256(film.pixels) != row["sha256"]:
         raise BadImage("has other pixels than when the manifest was made: prepare again", path)
-    return preprocess.fitted(film.pixels, _lungs(manifest, row, path) if preprocess.region == "lungs" else None)
+    return preprocess.fitted(film.pixels)
 
 
-def _lungs(manifest: Manifest, row: pd.Series[str], film: Path) -> NDArray[np.bool_]:
-    if not row["mask_path"]:
-        raise BadImage("has no mask_path, and region = lungs needs one", film)
-    mask = read_film(manifest.film_path(row["mask_path"])).pixels
-    inside: NDArray[np.bool_] = mask > np.iinfo(mask.dtype).max // 2
-    return inside
+def _black_films(pixels: NDArray[np.uint8]) -> int:
+    return sum(int((~pixels[start : start + _CHUNK].any(axis=(1, 2))).sum()) for start in range(0, len(pixels), _CHUNK))
 
 
 def _decode_into(
@@ -128,10 +129,10 @@ def _decode_into(
 
 def _key(rows: pd.DataFrame, preprocess: Preprocess) -> str:
     recipe = {**preprocess.to_dict(), "mean": 0, "std": 0, "version": _FORMAT_VERSION}
+    if preprocess.region == "lungs":
+        recipe["segmenter"] = segmenter_version()
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
-    columns: Sequence[str] = ("sha256", "mask_path") if preprocess.region == "lungs" else ("sha256",)
-    for column in columns:
-        digest.update("\n".join(rows[column]).encode())
+    digest.update("\n".join(rows["sha256"]).encode())
     return digest.hexdigest()[:16]
 
 

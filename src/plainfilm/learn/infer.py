@@ -19,6 +19,7 @@ from torch import nn
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.chest import reasons
 from plainfilm.core.image import read_film
+from plainfilm.core.lungs import NO_LUNGS, find_lungs
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.preprocess import Preprocess
@@ -68,7 +69,7 @@ def score_cache(
     with progress.task(label, len(places)) as task:
         for start in range(0, len(places), BATCH):
             films = cache.batch(places[start : start + BATCH])
-            scores.append(_scores(network, network_input(films, preprocess)))
+            scores.append(scores_of(network, network_input(films, preprocess)))
             task.advance(len(films))
     return Scores(*(np.concatenate(arrays) for arrays in zip(*scores, strict=True)))
 
@@ -133,14 +134,9 @@ def cacheable(manifest: Manifest, column: str) -> pd.DataFrame:
 def predict_films(run: Run, paths: Sequence[Path], calibration: Calibration, progress: Progress) -> Predictions:
     """Scores of a run on files; a file that cannot be read is a row with status error and the reason.
 
-    calibration: the run's; it says which films are turned away, and why.
-
-    Raises BadRun where the run's network needs lung masks, which files do not bring.
+    calibration: the run's; it says which films are turned away, and why. Where the network sees lungs alone, films in which none
+        are found are turned away as well.
     """
-    if run.preprocess.region == "lungs":
-        raise BadRun(
-            "was trained on the lungs alone, and files bring no lung mask: evaluate it --on a manifest", run.directory
-        )
     device = chosen_device(run.config.device)
     network = _ready(run, device)
     rows, logits, reasons = [], [], []
@@ -181,10 +177,11 @@ def _ready(run: Run, device: torch.device) -> nn.Module:
 
 
 class _Film(NamedTuple):
-    """A film as the network sees it, and as the gate does."""
+    """A film as the network sees it, and as the gate does; whether it holds lungs, True where nobody asks."""
 
     fitted: NDArray[np.uint8]
     thumbnail: NDArray[np.uint8]
+    has_lungs: bool
 
 
 def _opened(path: Path, preprocess: Preprocess) -> _Film | BadImage:
@@ -192,7 +189,10 @@ def _opened(path: Path, preprocess: Preprocess) -> _Film | BadImage:
         pixels = read_film(path).pixels
     except BadImage as error:
         return error
-    return _Film(preprocess.fitted(pixels), thumbnail(pixels))
+    if preprocess.region == "film":
+        return _Film(preprocess.fitted(pixels), thumbnail(pixels), True)
+    lungs = find_lungs(pixels)
+    return _Film(preprocess.fitted(pixels, lungs.mask), thumbnail(pixels), lungs.is_found)
 
 
 def _answers(
@@ -202,13 +202,21 @@ def _answers(
     if not films:
         return []
     batch = torch.from_numpy(np.stack([film.fitted for film in films])).unsqueeze(1).to(device)
-    scores = _scores(network, network_input(batch, preprocess))
+    scores = scores_of(network, network_input(batch, preprocess))
     gate = reasons(np.stack([film.thumbnail for film in films]))
-    return list(zip(scores.logit, calibration.reasons_to_turn_away(gate, scores.embedding), strict=True))
+    away = calibration.reasons_to_turn_away(gate, scores.embedding)
+    is_blind = [not film.has_lungs for film in films]
+    return list(
+        zip(
+            scores.logit,
+            [reason or NO_LUNGS * blind for reason, blind in zip(away, is_blind, strict=True)],
+            strict=True,
+        )
+    )
 
 
 @torch.inference_mode()
-def _scores(network: nn.Module, films: torch.Tensor) -> Scores:
+def scores_of(network: nn.Module, films: torch.Tensor) -> Scores:
     """films: (B, 1, H, W) as the network takes them."""
     embedding: list[torch.Tensor] = []
     hook = last_layer(network).register_forward_pre_hook(lambda _, given: embedding.append(given[0]))

@@ -37,7 +37,8 @@ def list_table(path: Path, columns: Mapping[str, str]) -> Listing:
     if "split" in rows:
         rows["split"] = [known_split(name, path) for name in rows["split"]]
     has_split = "split" in rows and bool((rows["split"] != "").any())
-    folders = [Path(film).parent for film in rows["path"]]
+    masks = [mask for mask in rows.get("mask_path", []) if mask]
+    folders = [Path(file).parent for file in (*rows["path"], *masks)]
     root = folders[0]
     while not all(folder.is_relative_to(root) for folder in folders):
         root = root.parent

@@ -43,7 +43,7 @@ def preprocess(evidence: Evidence) -> Fact:
     contrast = f"gamma {recipe.gamma:g}" if recipe.contrast == "gamma" else recipe.contrast
     return Fact.of(
         f"Each film is made grey in 8 bits and square ({recipe.fit}) with {recipe.size} pixels a side; contrast: {contrast}; seen: "
-        f"{'the whole film' if recipe.region == 'film' else 'the lungs, by mask'}; grey levels in 0..1 less {recipe.mean:g}, "
+        f"{'the whole film' if recipe.region == 'film' else 'the lungs, as the segmenter finds them'}; grey levels in 0..1 less {recipe.mean:g}, "
         f"divided by {recipe.std:g}. The same recipe serves training, test and use."
     )
 

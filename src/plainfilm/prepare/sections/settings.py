@@ -8,7 +8,6 @@ from typing import NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.core.image import read_film
 from plainfilm.core.page import Html, Section, alert, film, film_jpeg, heading, paragraph, section, strip
 from plainfilm.core.preprocess import Contrast, Fit, Pixels, Preprocess
 from plainfilm.errors import BadImage
@@ -124,23 +123,18 @@ def _trimmed(pixels: Pixels) -> Pixels:
 
 
 def _regions(seen: Seen) -> Iterator[Html]:
-    """Films with their lungs alone, where masks are known."""
-    masked = np.flatnonzero(seen.is_shown & (seen.films["mask_path"] != "").to_numpy())
-    chosen = seen.random("masks").permutation(masked)[:_IN_A_STRIP]
+    """Films with the lungs alone that are found in them."""
+    chosen = seen.random("masks").permutation(np.flatnonzero(seen.is_shown))[:_IN_A_STRIP]
     recipe = Preprocess(size=_SIDE_PX, region="lungs")
     pictures = []
     for row in sorted(chosen.tolist()):
         try:
-            mask = read_film(seen.manifest.film_path(seen.text(row, "mask_path"))).pixels
-            lit = mask > np.iinfo(mask.dtype).max // 2
-            pictures.append(
-                _picture(recipe.fitted(seen.pixels(row), lungs=lit), f"{named(seen.text(row, 'label'))}, lungs alone")
-            )
+            pictures.append(_picture(recipe.fitted(seen.pixels(row)), f"{named(seen.text(row, 'label'))}, lungs alone"))
         except BadImage:
             continue
     if pictures:
         yield heading("Region")
-        yield strip("region lungs", "all outside the lung mask becomes black", pictures)
+        yield strip("region lungs", "all outside the lungs that are found becomes black", pictures)
 
 
 def _augmented(films: list[tuple[str, Pixels]], augment: Augment | str) -> Iterator[Html]:
