@@ -233,10 +233,16 @@ def test_what_was_told_is_not_said_twice():
     assert "COVID-12" not in evidence_of(finding("leaks", told=told))
 
 
+def test_many_pictures_are_shown_smaller():
+    one = Shown(np.zeros((8, 8), np.uint8), "a film")
+    assert 'class="gallery large"' in audit_page(ALL, {"stamps": [one] * 8})
+    assert 'class="gallery"' in audit_page(ALL, {"stamps": [one] * 9})
+
+
 def test_a_counted_number_has_no_interval():
     counted = finding("leaks", number=Interval(0.25, 0.25, 0.25), measure="share of test films")
     assert "0.250" in read(audit(counted)).text and "0.250 to" not in read(audit(counted)).text
-    assert "share of test films 0.250\n" in audit_text(audit(counted))
+    assert "0.250  share of test films\n" in audit_text(audit(counted))
 
 
 def test_an_audit_that_was_written_and_read_gives_the_same_page(tmp_path):
@@ -280,7 +286,7 @@ def test_the_text_has_a_line_a_check_then_what_fails_then_the_headline():
     rows = lines[: len(CHECKS)]
     assert (
         rows[0]
-        == f"FAIL      Networks retrained on less              AUROC without the lungs {format_interval(NUMBER)}"
+        == f"FAIL      Networks retrained on less              {format_interval(NUMBER)}  AUROC without the lungs"
     )
     assert [row.split("  ")[0] for row in rows] == ["FAIL", *["not made"] * 4, "WARN", *["not made"] * 2, "pass"]
     assert len({row.index(CHECKS[check]) for row, check in zip(rows, CHECKS, strict=True)}) == 1

@@ -24,6 +24,7 @@ from plainfilm.core.page import (
     facts,
     film,
     film_jpeg,
+    gallery,
     headline,
     joined,
     large_gallery,
@@ -38,9 +39,10 @@ from plainfilm.core.page import (
     texts,
 )
 from plainfilm.judge.audit.evidence import evidence_of
-from plainfilm.judge.audit.words import LEVELS, WORDS, number_words, tally, why_absent
+from plainfilm.judge.audit.words import LEVELS, WORDS, interval_words, number_words, tally, why_absent
 
 _SIDE_PX = 288
+_FEW_FILMS = 8
 _FOREMOST = "Verdict"
 
 
@@ -116,7 +118,7 @@ def _number(number: Interval | None) -> str:
     """The number with its interval; alone where it was counted and has none."""
     if number is None:
         return "–"
-    return f"{number.value:.3f}" if number.low == number.high else estimate(number)
+    return interval_words(number) if number.low == number.high else estimate(number)
 
 
 # A section a check ----------------------------------------------------------------------------------------------------
@@ -135,9 +137,11 @@ def _finding(finding: Finding) -> Iterator[Html]:
 
 
 def _gallery(films: Sequence[Shown]) -> Html:
+    """Films side by side; smaller where they are many."""
     if not films:
         return Html()
-    return large_gallery(film(film_jpeg(one.picture, _SIDE_PX), one.caption, one.caption) for one in films)
+    show = large_gallery if len(films) <= _FEW_FILMS else gallery
+    return show(film(film_jpeg(one.picture, _SIDE_PX), one.caption, one.caption) for one in films)
 
 
 # Reading --------------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from plainfilm.core.audit import CHECKS, Audit, Finding, Verdict
-from plainfilm.judge.audit.words import number_words, why_absent
+from plainfilm.judge.audit.words import interval_words, why_absent
 
 _WORDS: dict[Verdict, str] = {"fail": "FAIL", "warn": "WARN", "pass": "pass", "unknown": "unknown"}
 _GRAVE: tuple[Verdict, ...] = ("fail", "warn")
@@ -26,9 +26,10 @@ def headline_text(audit: Audit) -> str:
 
 def _lines(audit: Audit) -> Iterator[str]:
     rows = [_row(check, audit) for check in CHECKS]
-    widths = [max(len(row[place]) for row in rows) for place in (0, 1)]
+    widths = [max(len(row[place]) for row in rows) for place in range(3)]
     for row in rows:
-        yield f"{row[0]:<{widths[0]}}  {row[1]:<{widths[1]}}  {row[2]}".rstrip()
+        aligned = "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False))
+        yield f"{aligned}  {row[3]}".rstrip()
     yield ""
     for verdict in _GRAVE:
         for finding in audit.findings:
@@ -37,11 +38,14 @@ def _lines(audit: Audit) -> Iterator[str]:
     yield headline_text(audit)
 
 
-def _row(check: str, audit: Audit) -> tuple[str, str, str]:
+def _row(check: str, audit: Audit) -> tuple[str, str, str, str]:
+    """The verdict, the check, its number, and what that is, or why there is none."""
     finding = audit.found(check)
     if finding is None:
-        return "not made", CHECKS[check], why_absent(check, audit)
-    return _WORDS[finding.verdict], finding.title, number_words(finding) or " ".join(finding.told[:1])
+        return "not made", CHECKS[check], "", why_absent(check, audit)
+    if finding.number is None:
+        return _WORDS[finding.verdict], finding.title, "", " ".join(finding.told[:1])
+    return _WORDS[finding.verdict], finding.title, interval_words(finding.number), finding.measure
 
 
 def _told(finding: Finding) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from plainfilm.core.audit import Audit, Finding, Verdict
-from plainfilm.core.bootstrap import format_interval
+from plainfilm.core.bootstrap import Interval, format_interval
 from plainfilm.core.page import Level
 
 LEVELS: Mapping[Verdict, Level] = {"pass": "pass", "warn": "warning", "fail": "failure", "unknown": "note"}
@@ -27,12 +27,13 @@ def tally(audit: Audit) -> str:
 
 
 def number_words(finding: Finding) -> str:
-    """`macro AUROC without the lungs 0.890 (0.871 to 0.907)`; "" where there is no number, no interval where it was counted."""
-    number = finding.number
-    if number is None:
-        return ""
-    text = f"{number.value:.3f}" if number.low == number.high else format_interval(number)
-    return f"{finding.measure} {text}".strip()
+    """`macro AUROC without the lungs 0.890 (0.871 to 0.907)`; "" where there is no number."""
+    return "" if finding.number is None else f"{finding.measure} {interval_words(finding.number)}".strip()
+
+
+def interval_words(number: Interval) -> str:
+    """`0.890 (0.871 to 0.907)`; without ends where it was counted and has none."""
+    return f"{number.value:.3f}" if number.low == number.high else format_interval(number)
 
 
 def why_absent(check: str, audit: Audit) -> str:
