@@ -12,7 +12,7 @@ import os
 import sys
 from typing import NoReturn
 
-from plainfilm.commands import audit, demo, films, runs  # noqa: F401  (importing them adds them to the application)
+from plainfilm.commands import audit, demo, explain, films, runs  # noqa: F401  (importing them adds them to the application)
 from plainfilm.commands.app import app
 from plainfilm.core.files import cannot_write
 from plainfilm.errors import Interrupted, PlainfilmError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import statistics
 from enum import StrEnum
 from pathlib import Path
@@ -156,6 +157,43 @@ def print_audit(audited: Any) -> None:
         times = "once" if audited.test_readings == 1 else f"{audited.test_readings} times"
         print(f"The test split was read {times} for this run.")
     print(f"page: {audited.page}")
+
+
+def print_explained(explained: Any) -> bool:
+    """Each map with its checks, the films without one, and where all of it lies. Returns whether any film could be read."""
+    table = explained.table
+    mapped = table[table["class"] != ""]
+    header = ["film", "class", "probability", "in lungs", "by chance", "stable", "like shuffled", "verdict"]
+    named = ["probability", "share_in_lungs", "lungs_share", "stability", "randomisation"]
+    lines = [
+        [
+            _short(printable(row["film"])),
+            printable(row["class"]),
+            *("" if math.isnan(row[name]) else f"{row[name]:.2f}" for name in named),
+            row["verdict"],
+        ]
+        for row in mapped.to_dict("records")
+    ]
+    if lines:
+        widths = [max(len(line[column]) for line in [header, *lines]) for column in range(len(header))]
+        for line in [header, *lines]:
+            print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    failing = int(mapped["verdict"].str.startswith("FAILS").sum())
+    if failing:
+        print(f"{failing} of {counted(len(mapped), 'map')} cannot be trusted; each says so on its face.")
+    for row in table[table["class"] == ""].to_dict("records"):
+        print(
+            f"{_short(printable(row['film']))}: "
+            + (
+                f"turned away: {printable(row['turned_away'])}"
+                if row["turned_away"]
+                else f"error: {printable(row['error'])}"
+            )
+        )
+    print(
+        f"page: {explained.page}    overlays: {explained.directory / 'overlays'}    table: {explained.directory / 'explain.csv'}"
+    )
+    return bool((table["status"] != "error").any())
 
 
 def scores_text(predictions: Predictions, calibration: Calibration, format: TableFormat) -> str:

@@ -1,6 +1,6 @@
 """Can a heatmap be trusted? Three checks beside each map: where it lies, whether it stays, and whether it needs the network at all.
 
-    share in the lungs   of the positive strength; no more than the lungs' share of the film is what a map without preference has
+    share in the lungs   of the positive strength; the lungs' share of the film is what a map without preference has
     stability            the film moved a little each way, each map laid back on the first: the smallest correlation
     randomisation        the same film through the same network with its weights shuffled (Adebayo et al. 2018, arXiv:1810.03292):
                          a map that resembles those shows the picture, not what the network has learnt

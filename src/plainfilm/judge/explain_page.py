@@ -1,0 +1,166 @@
+"""The page of an explanation: every map beside its film, and what the checks say of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from plainfilm.core.explanation import EMPTY, LEAST_STABILITY, MOST_RESEMBLANCE, Explanation
+from plainfilm.core.page import (
+    Html,
+    Section,
+    alert,
+    code,
+    colour_scale,
+    film,
+    joined,
+    mark,
+    numbers,
+    page,
+    pairs,
+    paragraph,
+    section,
+    strong,
+    table,
+    texts,
+)
+from plainfilm.core.run import Run
+from plainfilm.core.words import counted
+from plainfilm.judge.overlay import Shown, colours, film_picture, jpeg, number, overlay, with_alarm
+
+MOST_ON_PAGE = 100
+_MOST_ROWS = 1000
+_SIDE_PX = 320
+_WHAT = (
+    "A map shows where a film speaks for a class: the last feature map of the network, weighted by how much each feature counts "
+    "for the class (Grad-CAM). It is coarse, it is scaled by its own largest value, and it says where the network looks, not that "
+    "what it sees there is disease. The lungs are outlined in light blue."
+)
+_CHECKS = (
+    ("In the lungs", "the share of the map's positive strength inside the lungs, beside the share of the film that the lungs take "
+     "up, which is what a map without preference would have"),
+    ("Stable", "the smallest correlation with the maps of the film shifted by 2% each way, laid back; "
+     f"expected {LEAST_STABILITY} or more"),
+    ("Like shuffled networks'", "the rank correlation with the maps of the same film from the same network, its weights shuffled "
+     f"(Adebayo et al. 2018); expected {MOST_RESEMBLANCE} or less: what needs no weights shows the picture, not the network"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Pictured:
+    """One map as the page shows it. film, overlay: JPEG files. reason: why the film was turned away, "" where it was not."""
+
+    name: str
+    film: bytes
+    overlay: bytes
+    shown: Shown
+    reason: str
+
+    @classmethod
+    def of(cls, explanation: Explanation, shown: Shown, reason: str, opacity: float) -> Pictured:
+        """Draw it."""
+        drawn = overlay(explanation.fitted, explanation.strength[shown.c], explanation.lungs, _SIDE_PX, opacity)
+        plain = film_picture(explanation.fitted, _SIDE_PX)
+        return cls(explanation.film, jpeg(plain), jpeg(with_alarm(drawn, shown.trust)), shown, reason)
+
+
+def explain_page(run: Run, maps: pd.DataFrame, pictured: Sequence[Pictured], made: Mapping[str, Any]) -> str:
+    """The page as HTML. maps: the table of explain.csv. pictured: the first of its maps."""
+    mapped = maps[maps["class"] != ""]
+    sections = [_summary(mapped, pictured)] if len(mapped) else []
+    if pictured:
+        sections.append(section("Maps", pairs(_couple(one) for one in pictured)))
+    sections += _tables(mapped, maps[maps["class"] == ""])
+    lead = f"{counted(len(mapped), 'map')} of {run.directory.resolve().name} ({run.config.model})"
+    return page("What the network sees", sections, lead=lead, footer=_footer(made))
+
+
+def _summary(mapped: pd.DataFrame, pictured: Sequence[Pictured]) -> Section:
+    failing = int(mapped["verdict"].str.startswith("FAILS").sum())
+    empty = int((mapped["verdict"] == EMPTY).sum())
+    if failing:
+        verdict = alert(
+            "failure" if failing * 2 > len(mapped) else "warning",
+            f"{failing} of {counted(len(mapped), 'map')} cannot be trusted",
+            "Each says so on its face, with the check that it fails.",
+        )
+    else:
+        verdict = alert(
+            "pass", "No map fails a check", "That a map passes does not make it right: it is where the network looks."
+        )
+    parts = [verdict, paragraph(_WHAT), colour_scale(colours()[:, ::-1], "0", "the largest strength of a map")]
+    parts += [paragraph(strong(f"{name}: "), words + ".") for name, words in _CHECKS]
+    if empty:
+        parts.append(paragraph(f"{counted(empty, 'map')} empty: nothing in the film speaks for the class.", soft=True))
+    if len(pictured) < len(mapped):
+        parts.append(
+            paragraph(
+                f"The first {len(pictured)} maps are shown here; all of them lie in ", code("overlays/"), ".", soft=True
+            )
+        )
+    return section("Summary", *parts)
+
+
+def _couple(one: Pictured) -> tuple[Html, Html, Html]:
+    trust = one.shown.trust
+    answer = "" if math.isnan(one.shown.probability) else f" {one.shown.probability:.3f}"
+    words = [strong(one.shown.name), answer, ". "]
+    if one.reason:
+        words += [mark("failure", "turned away"), f" {one.reason}. "]
+    if trust.is_empty:
+        words += [mark("note", "empty"), " nothing speaks for it. "]
+    else:
+        words += [
+            f"In the lungs {number(trust.share_in_lungs)}, by chance {number(trust.lungs_share)}. ",
+            f"Stable {number(trust.stability)}. Like shuffled networks' {number(trust.resemblance)}. ",
+            mark("failure", "fails") if trust.failures else mark("pass", "passes"),
+            f" {'; '.join(trust.failures)} " if trust.failures else " ",
+        ]
+    name = f"{one.shown.name} over {one.name}"
+    return (
+        film(one.film, f"The film {one.name}"),
+        film(one.overlay, f"Heatmap of {name}: {trust.verdict}"),
+        paragraph(*words, Html("<br>"), one.name),
+    )
+
+
+def _tables(mapped: pd.DataFrame, others: pd.DataFrame) -> list[Section]:
+    found = []
+    if len(mapped):
+        rows = [
+            (
+                str(row["film"]),
+                str(row["class"]),
+                number(row["probability"], 3),
+                *(number(row[name]) for name in ("share_in_lungs", "lungs_share", "stability", "randomisation")),
+                str(row["verdict"]),
+            )
+            for row in mapped.head(_MOST_ROWS).to_dict("records")
+        ]
+        columns = [
+            *texts("Film", "Class"),
+            *numbers("Probability", "In the lungs", "By chance", "Stable", "Like shuffled"),
+            *texts("Verdict"),
+        ]
+        more = "" if len(mapped) <= _MOST_ROWS else f"; the first {_MOST_ROWS}, explain.csv has all"
+        found.append(section("Table", table(f"{counted(len(mapped), 'map')}{more}", columns, rows)))
+    if len(others):
+        reasons = [
+            (str(row["film"]), str(row["turned_away"] or row["error"]))
+            for row in others.head(_MOST_ROWS).to_dict("records")
+        ]
+        found.append(
+            section(
+                "Films without a map",
+                table(f"{counted(len(others), 'film')}, turned away or unreadable", texts("Film", "Reason"), reasons),
+            )
+        )
+    return found
+
+
+def _footer(made: Mapping[str, Any]) -> Html:
+    return paragraph(joined("Made by ", code(str(made["command"])), f" at {made['made_at']}."), soft=True)
