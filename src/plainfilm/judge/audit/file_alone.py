@@ -1,11 +1,10 @@
 """Check 5: how far does one come with the file alone, and how far beyond that does the run come?
 
-What the file tells was measured when the manifest was made (prepare/hints.py, in dataset.json); its alarms are taken over as
-they are.
+What the file tells was measured when the manifest was made (prepare/hints.py, in dataset.json); its alarms are taken over.
 
 Evidence: {"accuracy", "balanced_accuracy", "macro_auroc": interval, "auroc": {CLASS: interval}, "run": {"accuracy",
-    "macro_auroc":
-interval} or None}, of the file without what may show the lungs: compression and histogram. {} where nobody measured it.
+"macro_auroc": interval} or None}, of the file without what may show the lungs, which is compression and histogram; only "run"
+where all files are alike, {} where nobody measured it.
 """
 
 from __future__ import annotations

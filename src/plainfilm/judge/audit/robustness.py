@@ -1,7 +1,7 @@
 """Check 8: what mild changes of a film cost, those that happen between any two hospitals, and what stronger ones do.
 
-Evidence: {"rows": [{"change", "strength", "is_mild", "accuracy", "loss", "flipped", "turned_away": interval}]}, in the order
-    of CHANGES.
+Evidence: {"rows": [{"change", "strength", "is_mild", "accuracy", "loss", "flipped", "turned_away": interval}], "thresholds"}, the
+rows in the order of CHANGES.
 """
 
 from __future__ import annotations
@@ -43,9 +43,9 @@ def judge_robustness(
 ) -> Finding:
     """What changes cost.
 
-    plain: scores of films as they are. changed: key of a change of CHANGES -> scores of the same films, in the same order,
-        after it;
-        with `turned_away` where the gate was asked. Changes that were not made are left out.
+    plain: scores of films as they are.
+    changed: key of a change of CHANGES -> scores of the same films, in the same order, after it; with `turned_away` where the
+        gate was asked. Changes that were not made are left out.
     calibration: the run's, which makes its answers out of scores; the highest logit where None.
     Raises ValueError for a key that is none, and for tables that are not of the same films.
     """
@@ -59,17 +59,18 @@ def judge_robustness(
     rows = _rows(twice, made, drawing)
     places = [place for place, change in enumerate(made) if change.is_mild]
     loss = twice.loss(replace(drawing, level=1 - (1 - drawing.level) / len(places)))
-    worst = max(places, key=lambda place: (np.nan_to_num(loss[place].low, nan=-np.inf), loss[place].value))
+    worst = max(places, key=lambda place: (max(np.nan_to_num(loss[place].low), WARNING_LOSS), loss[place].value))
     verdict = _verdict(loss[worst])
+    evidence = {"rows": rows, "thresholds": {"warns above": WARNING_LOSS, "fails above": FAILING_LOSS}}
     told = (
-        f"{counted(len(twice.group), 'film')}, {counted(len(places), 'mild change')}: {_named(made[worst])} costs most,"
+        f"Of {counted(len(places), 'mild change')} of {counted(len(twice.group), 'film')}, {_named(made[worst])} costs most,"
         f" {format_interval(loss[worst])} of an accuracy of {np.mean(twice.before == twice.label_index):.3f}.",
         *_of_gate(made, rows),
         *_of_strong(made, rows),
         *_of_inversion(made, twice, rows),
     )
     return Finding(
-        "robustness", verdict, _MEASURE, loss[worst], _THRESHOLD, told, _advice(verdict, made[worst]), {"rows": rows}
+        "robustness", verdict, _MEASURE, loss[worst], _THRESHOLD, told, _advice(verdict, made[worst]), evidence
     )
 
 

@@ -1,13 +1,11 @@
 """Check 3: does what the run makes of a film tell which source it is from, among films of one class?
 
 Hospitals differ, and a network that sees fine structure sees their scanners too; that alone does no harm. It does where the
-source also
-foretells the class: then the network had two ways to be right, and nobody knows which it took. So this fails only where both
-hold.
+source also foretells the class: then the network had two ways to be right, and nobody knows which it took. So this fails only
+where both hold.
 
 Evidence: {"rows": [{"label", "sources": {SOURCE: films}, "auroc", "accuracy": interval, "commonest": share of the commonest
-    source}],
-"tied": interval (Cramér's V of source and class) or None, "skipped": {CLASS: why}}.
+source}], "tied": interval (Cramér's V of source and class) or None, "skipped": {CLASS: why}, "thresholds"}.
 """
 
 from __future__ import annotations
@@ -38,6 +36,7 @@ _FILMS_A_DIMENSION = 8
 # Lower ends. A tie of 0.3 and 0.2 is what `plainfilm prepare` alarms and warns at; 0.7 is called acceptable for a test.
 _CLEARLY, _NOTABLY = 0.7, 0.6
 _TIED, _SOMEWHAT_TIED = 0.3, 0.2
+_LINES = {"warns above": _NOTABLY, "fails above": _CLEARLY}
 _MEASURE = "AUROC of telling a film's source within its class, from what the run makes of it"
 _THRESHOLD = (
     f"fails where it surely reaches {_CLEARLY} and source and class are surely tied by a Cramér's V of {_TIED}; warns from"
@@ -75,9 +74,9 @@ def judge_source(
             skipped[name] = found
         else:
             rows.append(found)
-    evidence = {"rows": rows, "tied": tied and interval_json(tied), "skipped": skipped}
+    evidence = {"rows": rows, "tied": tied and interval_json(tied), "skipped": skipped, "thresholds": _LINES}
     if not rows:
-        return _not_measured(tied, tied_of, skipped, evidence)
+        return _not_measured(tied, tied_of, len(seen), evidence)
     known = [interval_of(row["auroc"]) for row in rows]
     value, low, high = np.array([[one.value, one.low, one.high] for one in known]).T
     number = Interval(float(value.mean()), *mean_ends(value, low, high, np.eye(len(rows))))
@@ -173,17 +172,22 @@ def _verdict(told_apart: Interval, tied: _Tie) -> Verdict:
     return "warn" if told_apart.low >= _NOTABLY and tied.low >= _SOMEWHAT_TIED else "pass"
 
 
-def _not_measured(tied: Interval | None, tied_of: _Tie, skipped: dict[str, str], evidence: dict[str, Any]) -> Finding:
+def _not_measured(tied: Interval | None, tied_of: _Tie, films: int, evidence: dict[str, Any]) -> Finding:
     """No class has two sources. Where each class has its own, that is the very reason to be on guard."""
-    why = "; ".join(f"{name}: {reason}" for name, reason in skipped.items())
-    told = [f"In no class can two sources be told apart, since too few films have a known source ({why})."]
+    if not films:
+        told = "No film has a known source, so nobody can say whether the run tells sources apart."
+        return Finding("source", "unknown", _MEASURE, None, _THRESHOLD, (told,), _GIVE_SOURCES, evidence)
+    told = (
+        f"In no class do two sources have {FEWEST_FILMS} films of {FEWEST_GROUPS} groups each, of {counted(films, 'film')}"
+        " of known source: whether the run tells sources apart cannot be measured."
+    )
     if tied is None or not tied_of.low >= _TIED:
-        return Finding("source", "unknown", _MEASURE, None, _THRESHOLD, tuple(told), _GIVE_SOURCES, evidence)
-    told.append(
+        return Finding("source", "unknown", _MEASURE, None, _THRESHOLD, (told,), "", evidence)
+    tie = (
         f"But source and class are tied, by a Cramér's V of {format_interval(tied)}, {tied_of.label} most: whoever knows the"
         " source knows much of the class."
     )
-    return Finding("source", "warn", _MEASURE, None, _THRESHOLD, tuple(told), _LEAVE_OUT, evidence)
+    return Finding("source", "warn", _MEASURE, None, _THRESHOLD, (told, tie), _LEAVE_OUT, evidence)
 
 
 def _told(
