@@ -172,5 +172,11 @@ def _provenance(made: Mapping[str, Any]) -> list[tuple[str, str]]:
     version = versions.get("plainfilm") if isinstance(versions, Mapping) else None
     weights = str(made.get("weights_sha256") or "")
     made_at = str(made.get("made_at") or "").replace("T", " ").replace("+00:00", " UTC")
-    known = {"Made at": made_at, "Seed": made.get("seed"), "plainfilm": version, "Weights": weights[:12]}
+    known = {
+        "Made at": made_at,
+        "Seed": made.get("seed"),
+        "plainfilm": version,
+        "Weights": weights[:12],
+        "Lungs": made.get("lungs"),
+    }
     return [(name, str(value)) for name, value in known.items() if value not in (None, "")]
