@@ -126,6 +126,17 @@ def test_validation_is_taken_from_training_where_a_split_has_none(tmp_path: Path
     assert "taken out of its training films" in made.info["notes"][-1]
 
 
+def test_a_table_whose_masks_lie_beside_the_folder_of_films(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "set" / "images")
+    paths = sorted(films.rglob("*.png"))
+    masks = [write_png(tmp_path / "set" / "masks" / path.name, seed=7) for path in paths]
+    table = pd.DataFrame({"path": paths, "mask_path": masks, "label": [path.parent.name for path in paths]})
+    table.to_csv(tmp_path / "films.csv", index=False)
+    made = _prepare(tmp_path / "films.csv", tmp_path, ONE_EACH)
+    assert made.root == tmp_path / "set"
+    assert all((made.root / mask).is_file() for mask in made.ok["mask_path"])
+
+
 def test_a_table_under_somebody_elses_names(tmp_path: Path) -> None:
     films = _classes(tmp_path / "films")
     paths = sorted(films.rglob("*.png"))

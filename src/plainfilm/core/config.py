@@ -66,7 +66,9 @@ class TrainConfig:
         "none", "films", "contrast of every film", choices=("none", "stretch", "equalize", "clahe", "gamma")
     )
     gamma: float = _setting(1.0, "films", "exponent of contrast gamma", low=0.05, high=20)
-    region: str = _setting("film", "films", "what the network sees; lungs: all else is black", choices=("film", "lungs"))
+    region: str = _setting(
+        "film", "films", "what the network sees; lungs: all else is black", choices=("film", "lungs")
+    )
 
     augment_flip: float = _setting(0.5, "augment", "share of films mirrored left to right", low=0, high=1)
     augment_share: float = _setting(
