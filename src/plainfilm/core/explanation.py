@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,9 @@ from plainfilm.core.maps import Floats, share_inside
 LEAST_GAIN = -0.05  # of the share in the lungs over chance; a coarse map of a sound network may fall a little short
 LEAST_STABILITY = 0.6
 MOST_RESEMBLANCE = 0.5
-PASSES, EMPTY = "passes", "empty: nothing in the film speaks for this class"
+PASSES = "passes"
+EMPTY = "empty: nothing in the film speaks for this class"
+UNTRIED = "not all tried: no lungs were found in the film"
 OUTSIDE, UNSTABLE, OF_NO_NETWORK = (
     "less in the lungs than chance",
     "changes when the film is shifted",
@@ -50,10 +53,12 @@ class Trust:
 
     @property
     def verdict(self) -> str:
-        """ "passes", "FAILS: why; why", or that the map is empty."""
+        """ "passes"; "FAILS: why; why"; or what keeps the map from being judged: it is empty, or the film shows no lungs."""
         if self.is_empty:
             return EMPTY
-        return f"FAILS: {'; '.join(self.failures)}" if self.failures else PASSES
+        if self.failures:
+            return f"FAILS: {'; '.join(self.failures)}"
+        return UNTRIED if math.isnan(self.lungs_share) else PASSES
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from plainfilm.core.explanation import EMPTY, LEAST_STABILITY, MOST_RESEMBLANCE, Explanation
+from plainfilm.core.explanation import EMPTY, LEAST_STABILITY, MOST_RESEMBLANCE, PASSES, Explanation, Trust
 from plainfilm.core.page import (
     Html,
     Section,
@@ -117,8 +117,7 @@ def _couple(one: Pictured) -> tuple[Html, Html, Html]:
         words += [
             f"In the lungs {number(trust.share_in_lungs)}, by chance {number(trust.lungs_share)}. ",
             f"Stable {number(trust.stability)}. Like shuffled networks' {number(trust.resemblance)}. ",
-            mark("failure", "fails") if trust.failures else mark("pass", "passes"),
-            f" {'; '.join(trust.failures)} " if trust.failures else " ",
+            *_verdict(trust),
         ]
     name = f"{one.shown.name} over {one.name}"
     return (
@@ -126,6 +125,12 @@ def _couple(one: Pictured) -> tuple[Html, Html, Html]:
         film(one.overlay, f"Heatmap of {name}: {trust.verdict}"),
         paragraph(*words, Html("<br>"), one.name),
     )
+
+
+def _verdict(trust: Trust) -> tuple[str, str]:
+    if trust.failures:
+        return mark("failure", "fails"), f" {'; '.join(trust.failures)} "
+    return (mark("pass", "passes"), " ") if trust.verdict == PASSES else (mark("note", trust.verdict), " ")
 
 
 def _tables(mapped: pd.DataFrame, others: pd.DataFrame) -> list[Section]:

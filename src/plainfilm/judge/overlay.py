@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from plainfilm.core.explanation import EMPTY, LEAST_STABILITY, MOST_RESEMBLANCE, Explanation, Trust
+from plainfilm.core.explanation import LEAST_STABILITY, MOST_RESEMBLANCE, PASSES, Explanation, Trust
 from plainfilm.core.looks import shortened
 from plainfilm.core.maps import Floats, film_maps, scaled
 from plainfilm.core.page import NOTICE
@@ -27,8 +27,9 @@ from plainfilm.core.page import NOTICE
 OPACITY = 0.6
 PANEL_PX = 384
 _GAP, _LINE, _TEXT, _HEAD = 16, 21, 14, 17
-_PANELS_A_ROW = 4
+_PANELS_A_ROW = 5
 _PAPER, _INK, _SOFT, _ALARM, _GOOD = (20, 24, 30), (228, 232, 238), (160, 171, 184), (179, 38, 30), (108, 197, 146)
+_FAINT_ALARM = (242, 147, 140)  # for letters on the paper
 _LUNGS = (86, 180, 233)  # light blue: on grey and on every colour of the map it stands out
 _SHEET_PX, _SHEET_COLUMNS = 208, 5
 MOST_ON_SHEET = 100
@@ -45,8 +46,8 @@ class Shown:
 
 
 def colours() -> NDArray[np.uint8]:
-    """(256, 3) RGB from weak to strong: violet, red, yellow, rising in brightness, as the colour-blind see it too."""
-    ramp = cv2.applyColorMap(np.linspace(60, 250, 256).astype(np.uint8)[:, None], cv2.COLORMAP_INFERNO)
+    """(256, 3) RGB from weak to strong: violet, red, orange, rising in brightness, as the colour-blind see it too."""
+    ramp = cv2.applyColorMap(np.linspace(90, 215, 256).astype(np.uint8)[:, None], cv2.COLORMAP_INFERNO)
     return np.ascontiguousarray(ramp[:, 0, ::-1])
 
 
@@ -67,7 +68,7 @@ def overlay(
     grey = film_picture(film, side).astype(np.float32)
     heat = np.clip(film_maps(scaled(strength), side), 0, 1)
     heat /= max(float(heat.max()), 1e-9)  # between the centres of places the largest value is not reached
-    alpha = (opacity * np.sqrt(heat))[:, :, None]
+    alpha = (opacity * heat**0.75)[:, :, None]
     mixed = grey * (1 - alpha) + colours()[np.rint(heat * 255).astype(np.uint8)] * alpha
     picture = np.ascontiguousarray(np.rint(np.clip(mixed, 0, 255)).astype(np.uint8))
     if lungs.any():
@@ -78,10 +79,10 @@ def overlay(
 
 
 def with_alarm(picture: NDArray[np.uint8], trust: Trust) -> NDArray[np.uint8]:
-    """The picture with what its map fails in written on its face; as it is where it fails nothing."""
-    words = trust.verdict if trust.failures else "EMPTY: nothing speaks for it" if trust.is_empty else ""
-    if not words:
+    """The picture with what its map fails in, or what kept it from being judged, written on its face; as it is where it passes."""
+    if trust.verdict == PASSES:
         return picture
+    words = trust.verdict if trust.failures else trust.verdict.upper()[0] + trust.verdict[1:]
     side = picture.shape[1]
     size = max(11, side // 22)
     lines = _wrapped(words, _font(size, is_bold=True), side - 16)
@@ -98,8 +99,8 @@ def explanation_png(
 ) -> bytes:
     """The film beside its maps, as a PNG file. title: of the film. warning: what is to be known before looking, "" for nothing."""
     panels = 1 + len(shown)
-    columns = min(panels, _PANELS_A_ROW)
-    rows = math.ceil(panels / columns)
+    rows = math.ceil(panels / _PANELS_A_ROW)
+    columns = math.ceil(panels / rows)
     block = PANEL_PX + 6 * _LINE + _GAP
     top = _GAP + _LINE * (2 if warning else 1) + 10
     width = _GAP + columns * (PANEL_PX + _GAP)
@@ -108,7 +109,7 @@ def explanation_png(
     bold = _font(_HEAD, is_bold=True)
     pen.text((_GAP, _GAP), _fitting(title, bold, width - 2 * _GAP), font=bold, fill=_INK)
     if warning:
-        pen.text((_GAP, _GAP + _LINE + 4), _fitting(warning, bold, width - 2 * _GAP), font=bold, fill=(242, 147, 140))
+        pen.text((_GAP, _GAP + _LINE + 4), _fitting(warning, bold, width - 2 * _GAP), font=bold, fill=_FAINT_ALARM)
     for place in range(panels):
         left, head = _GAP + place % columns * (PANEL_PX + _GAP), top + place // columns * block
         if place == 0:
@@ -173,16 +174,13 @@ def _map_lines(one: Shown) -> list[tuple[str, tuple[int, int, int]]]:
     answer = "no answer" if math.isnan(one.probability) else f"probability {one.probability:.3f}"
     lines = [(f"{one.name}: {answer}", _INK)]
     if trust.is_empty:
-        return [*lines, (EMPTY, _SOFT)]
+        return [*lines, (trust.verdict, _SOFT)]
     return [
         *lines,
         (f"in the lungs {number(trust.share_in_lungs)}, by chance {number(trust.lungs_share)}", _SOFT),
         (f"stable under shifts {number(trust.stability)}, expected {LEAST_STABILITY} or more", _SOFT),
         (f"like shuffled networks' {number(trust.resemblance)}, at most {MOST_RESEMBLANCE}", _SOFT),
-        (
-            "FAILS" if trust.failures else "passes all checks that could be made",
-            _GOOD if not trust.failures else (242, 147, 140),
-        ),
+        ("FAILS", _FAINT_ALARM) if trust.failures else (trust.verdict, _GOOD if trust.verdict == PASSES else _SOFT),
     ]
 
 
