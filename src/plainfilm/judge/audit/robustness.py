@@ -65,6 +65,7 @@ def judge_robustness(
     told = (
         f"Of {counted(len(places), 'mild change')} of {counted(len(twice.group), 'film')}, {_named(made[worst])} costs most,"
         f" {format_interval(loss[worst])} of an accuracy of {np.mean(twice.before == twice.label_index):.3f}.",
+        *_of_others(made, places, worst, loss),
         *_of_gate(made, rows),
         *_of_strong(made, rows),
         *_of_inversion(made, twice, rows),
@@ -100,6 +101,14 @@ def _verdict(loss: Interval) -> Verdict:
 
 def _named(change: Change) -> str:
     return f"{change.title.lower() if change.title != 'JPEG' else 'JPEG'} ({change.strength})"
+
+
+def _of_others(made: list[Change], places: list[int], worst: int, loss: list[Interval]) -> Iterator[str]:
+    """The mild changes besides the worst that surely cost more than what is warned of."""
+    others = [place for place in places if place != worst and loss[place].low > WARNING_LOSS]
+    if others:
+        each = ", ".join(f"{_named(made[place])} {format_interval(loss[place])}" for place in others)
+        yield f"So do, beyond what is allowed, {each}."
 
 
 def _of_gate(made: list[Change], rows: list[dict[str, Any]]) -> Iterator[str]:

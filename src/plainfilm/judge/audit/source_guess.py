@@ -1,0 +1,123 @@
+"""The source of films of one class, guessed from what a network makes of them, and how closely sources are tied to classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from plainfilm.core.association import associate
+from plainfilm.core.bootstrap import Interval, bootstrap
+from plainfilm.core.guess import guess_out_of_fold
+from plainfilm.core.ranking import Floats
+from plainfilm.judge.judged import Resampling
+
+FEWEST_FILMS, FEWEST_GROUPS = 20, 5  # of a source within a class
+_MOST_FILMS = 1500  # of a class; more would only take longer
+_FOLDS = 5
+_DIMENSIONS = 32
+_FILMS_A_DIMENSION = 8
+
+Names = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Guessed:
+    """The source of N films of one class, each guessed by a model that learnt from other groups.
+
+    sources: K names. index: (N,) the true one's place. probability: (N, K) as guessed. group: (N,).
+    """
+
+    sources: tuple[str, ...]
+    index: npt.NDArray[np.int64]
+    probability: Floats
+    group: Names
+
+    def measures(self, drawing: Resampling, level: float) -> Mapping[str, Interval]:
+        """All measures, as `metrics.measure` names them, with intervals of this level."""
+        return bootstrap(
+            self.probability,
+            self.index,
+            self.group,
+            self.sources,
+            repeats=drawing.repeats,
+            seed=drawing.seed,
+            level=level,
+        ).measures
+
+
+def guess_source(embedding: Floats, source: Names, group: Names, seed: int) -> Guessed | str:
+    """Guess between the sources that have enough films; or why that cannot be done.
+
+    embedding: (N, D) of films of one class, finite. source, group: (N,), known.
+    """
+    enough = [
+        name
+        for name in sorted(set(source))
+        if (source == name).sum() >= FEWEST_FILMS and len(set(group[source == name])) >= FEWEST_GROUPS
+    ]
+    if len(enough) < 2:
+        who = f"only {enough[0]} has" if enough else "no source has"
+        return f"{who} {FEWEST_FILMS} films of {FEWEST_GROUPS} groups, and two are needed"
+    kept = np.flatnonzero(np.isin(source, enough))
+    if len(kept) > _MOST_FILMS:
+        kept = np.sort(np.random.default_rng(seed).permutation(kept)[:_MOST_FILMS])
+    embedding, source, group = embedding[kept], source[kept], group[kept]
+    sources = tuple(name for name in enough if (source == name).any())
+    index = np.array([sources.index(name) for name in source], np.int64)
+    columns = _reduced(embedding, min(_DIMENSIONS, len(kept) // _FILMS_A_DIMENSION))
+    probability = guess_out_of_fold(columns, index, _folds(source, group, seed), len(sources), seed=seed)
+    return Guessed(sources, index, probability, group)
+
+
+@dataclass(frozen=True)
+class Tie:
+    """How closely source and class are tied, by Cramér's V.
+
+    whole: of the table of all classes; None where it cannot be known.
+    label, low: the class that is tied to its sources most, against the rest, and the lower end of its V; NaN where unknown.
+    """
+
+    whole: Interval | None = None
+    label: str = ""
+    low: float = math.nan
+
+
+def tie_of(label: Names, source: Names, group: Names, classes: Sequence[str], drawing: Resampling) -> Tie:
+    """The tie of source and class among films whose label, source and group are known."""
+    if len(set(label)) < 2 or len(set(source)) < 2:
+        return Tie()
+    places = {name: place for place, name in enumerate(classes)}
+    found = associate(
+        np.unique(source.astype(str), return_inverse=True)[1], [places[name] for name in label],
+        _folds(source, group, drawing.seed), group, classes,
+        repeats=drawing.repeats, seed=drawing.seed, level=drawing.level,
+    )  # fmt: skip
+    if math.isnan(found.cramers_v.value):
+        return Tie()
+    low, name = max((one.low, name) for name, one in found.cramers_v_of.items() if not math.isnan(one.low))
+    return Tie(found.cramers_v, name, low)
+
+
+def _folds(source: Names, group: Names, seed: int) -> npt.NDArray[np.intp]:
+    """(N,) the fold of each film: groups as a whole, those of each source dealt out evenly."""
+    source_of = dict(zip(group.tolist(), source.tolist(), strict=True))
+    names = np.array(sorted(source_of), object)
+    shuffled = names[np.random.default_rng(seed).permutation(len(names))].tolist()
+    dealt = sorted(shuffled, key=lambda name: source_of[name])
+    fold_of = {name: place % _FOLDS for place, name in enumerate(dealt)}
+    return np.array([fold_of[name] for name in group], np.intp)
+
+
+def _reduced(embedding: Floats, dimensions: int) -> Floats:
+    """(N, D) -> (N, K): the principal components of its columns, each of which has the same spread beforehand."""
+    spread = embedding.std(axis=0)
+    varies = spread > 1e-12 * max(1.0, float(np.abs(embedding).max()))
+    if not varies.any():
+        return np.zeros((len(embedding), 1))
+    columns = (embedding[:, varies] - embedding[:, varies].mean(axis=0)) / spread[varies]
+    left, strength, _ = np.linalg.svd(columns, full_matrices=False)
+    return np.asarray(left[:, :dimensions] * strength[:dimensions], np.float64)
