@@ -16,6 +16,7 @@ from plainfilm.core.files import make_directory, provenance, read_json, refuse_f
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress, Silence
+from plainfilm.core.regions import SEEN, Seen
 from plainfilm.core.run import Run
 from plainfilm.errors import BadManifest
 from plainfilm.jobs import require_extra
@@ -62,7 +63,7 @@ def audit_run(
     readings = run.record_test_reading("audit") if films.side == "test" else run.test_readings
     weights = {"weights_sha256": str(run.completion().get("weights_sha256", ""))}
     name = run.directory.resolve().name
-    audited = _audit(films, run, run.directory, run / "audit", name, weights, seed, out)
+    audited = _audit(films, SEEN, run, run.directory, run / "audit", name, weights, seed, out)
     rewrite_report(run, manifest)
     return Audited(audited, run / "audit.html", readings)
 
@@ -72,12 +73,14 @@ def audit_manifest(
     directory: Path | None = None,
     *,
     column: str = "split",
+    parts: Sequence[Seen] = SEEN,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Audited:
     """The checks that need no trained run; writes audit.json, audit.html and networks/.
 
-    directory: where to; audit/ beside the manifest where None. column: the split column.
+    directory: where to; audit/ beside the manifest where None. column: the split column. parts: of the film, on which networks
+    are retrained; the verdict rests on border and background, the others are for comparison.
     Raises BadManifest where the split leaves too little to learn from or to judge, CannotWrite where `directory` holds
     something else.
     """
@@ -88,11 +91,12 @@ def audit_manifest(
     refuse_foreign(place, ("audit.json", "audit.html", "networks"), "audit of a manifest")
     films = SmallFilms.opened(manifest, column, out)
     name = manifest.path.resolve().parent.name
-    return Audited(_audit(films, None, place, place / "networks", name, {}, seed, out), place / "audit.html", 0)
+    return Audited(_audit(films, parts, None, place, place / "networks", name, {}, seed, out), place / "audit.html", 0)
 
 
 def _audit(
     films: SmallFilms,
+    parts: Sequence[Seen],
     run: Run | None,
     place: Path,
     work: Path,
@@ -110,7 +114,7 @@ def _audit(
     make_directory(work)
     pictures: dict[str, Sequence[Shown]] = {"less": shown_less(films)}
     found = [
-        *_of_small_networks(films, run, work, drawing, out),
+        *_of_small_networks(films, parts, run, work, drawing, out),
         *(_of_the_run(films, run, drawing, pictures, out) if run else ()),
         _of_the_file(films.manifest, run),
         _of_leaks(films, out),
@@ -125,13 +129,13 @@ def _audit(
 
 
 def _of_small_networks(
-    films: SmallFilms, run: Run | None, work: Path, drawing: Resampling, out: Progress
+    films: SmallFilms, parts: Sequence[Seen], run: Run | None, work: Path, drawing: Resampling, out: Progress
 ) -> Iterator[Finding]:
     """Checks 1 and 4: networks retrained on less, and without a source."""
     from plainfilm.judge.audit.left_out import judge_sources_left_out
     from plainfilm.judge.audit.less import judge_less
 
-    yield judge_less(retrained(films, work, drawing.seed, out), _own_scores(run, films), drawing)
+    yield judge_less(retrained(films, parts, work, drawing.seed, out), _own_scores(run, films), drawing)
     is_tied = bool(classes_tied_to_source(films.rows, films.manifest.classes))
     try:
         plan = leave_sources_out(films.manifest, drawing.seed)

@@ -7,7 +7,7 @@ them there and does not ask again.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from plainfilm.core.masks import lung_masks
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Progress
-from plainfilm.core.regions import SEEN, Seen, hide_lungs, seen_parts
+from plainfilm.core.regions import Seen, hide_lungs, seen_parts
 from plainfilm.core.run import Run
 from plainfilm.core.words import counted
 from plainfilm.errors import BadManifest, BadPredictions
@@ -98,12 +98,14 @@ class SmallFilms:
         return Predictions.of(rows.assign(split=rows[column or self.column]), logit, self.manifest.classes, model)
 
 
-def retrained(films: SmallFilms, folder: Path, seed: int, progress: Progress) -> dict[str, Predictions]:
-    """Scores of the judged films from a network for each of SEEN, trained on that alone."""
+def retrained(
+    films: SmallFilms, parts: Sequence[Seen], folder: Path, seed: int, progress: Progress
+) -> dict[str, Predictions]:
+    """Scores of the judged films from a network for each of some parts, trained on that alone."""
     learnt, judged = films.places("train"), films.places(films.side)
     found: dict[str, Predictions] = {}
-    for number, seen in enumerate(SEEN, start=1):
-        label = f"Training on {SEEN_NAMES[seen]} ({number} of {len(SEEN)})"
+    for number, seen in enumerate(parts, start=1):
+        label = f"Training on {SEEN_NAMES[seen]} ({number} of {len(parts)})"
 
         def pixels(seen: Seen = seen) -> NDArray[np.uint8]:
             return seen_parts(films.pixels, seen, films.lungs)

@@ -14,7 +14,7 @@ import numpy as np
 from plainfilm.core.audit import Finding, Verdict
 from plainfilm.core.bootstrap import format_interval, interval_json, interval_of
 from plainfilm.core.predictions import Predictions
-from plainfilm.judge.audit.less import FAIL_AUROC, WARN_AUROC, aurocs, level_of, measured
+from plainfilm.judge.audit.less import FAIL_AUROC, THRESHOLDS, WARN_AUROC, aurocs, commonest_share, level_of, measured
 from plainfilm.judge.judged import Resampling
 from plainfilm.judge.trust import shares
 
@@ -41,11 +41,12 @@ def judge_hidden(scores: Mapping[str, Predictions], drawing: Resampling) -> Find
         is_kept = (table.logit.argmax(1) == answer)[:, None]
         (kept,) = shares(is_kept, np.ones_like(is_kept), group, drawing)
         rows.append({"hidden": hidden, **measured(table, drawing), "kept": interval_json(kept)})
+    evidence = {"rows": rows, "commonest": commonest_share(plain), "thresholds": THRESHOLDS}
     strict = replace(drawing, level=1 - (1 - drawing.level) / len(plain.classes))
     areas = {name: area for name, area in aurocs(scores["lungs"], strict).items() if not math.isnan(area.low)}
     if not areas:
         few = ("There are too few films, or too few groups, to tell.",)
-        return Finding("hidden", "unknown", _MEASURE, None, _THRESHOLD, few, "", {"rows": rows})
+        return Finding("hidden", "unknown", _MEASURE, None, _THRESHOLD, few, "", evidence)
     name, highest = max(areas.items(), key=lambda item: item[1].low)
     verdict = level_of(highest.low)
     by_hidden = {row["hidden"]: row for row in rows}
@@ -56,7 +57,7 @@ def judge_hidden(scores: Mapping[str, Predictions], drawing: Resampling) -> Find
         f" {_text(by_hidden['background']['accuracy'])}. A hidden part is black, which the run never saw in training, so a"
         " drop alone proves nothing; what remains does.",
     )
-    return Finding("hidden", verdict, _MEASURE, highest, _THRESHOLD, told, _ADVICE[verdict], {"rows": rows})
+    return Finding("hidden", verdict, _MEASURE, highest, _THRESHOLD, told, _ADVICE[verdict], evidence)
 
 
 def _text(value: Mapping[str, float | None]) -> str:

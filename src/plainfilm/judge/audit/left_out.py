@@ -55,7 +55,7 @@ def judge_sources_left_out(
         if "accuracy" in found:
             facts = {"source": source, "films": found["films"], "classes": found["classes"], "note": found["note"]}
             rows.append({**facts, **found["accuracy"]})
-    evidence = {"rows": rows, "refused": dict(refused)}
+    evidence = {"rows": rows, "refused": dict(refused), "measure": "accuracy"}
     losses = {row["source"]: interval_of(row["loss"]) for row in rows}
     losses = {source: loss for source, loss in losses.items() if not math.isnan(loss.low)}
     if not losses:

@@ -19,6 +19,7 @@ from plainfilm.core.predictions import Predictions
 from plainfilm.judge.judged import JudgedFilms, Resampling
 
 WARN_AUROC, FAIL_AUROC = 0.60, 0.70
+THRESHOLDS = {"warns from": WARN_AUROC, "fails from": FAIL_AUROC}
 WITHOUT_LUNGS = ("border", "background")
 SEES = {
     "film": "the whole film",
@@ -47,6 +48,7 @@ def judge_less(scores: Mapping[str, Predictions], run: Predictions | None, drawi
         "rows": rows,
         "run": None if run is None else measured(run, drawing),
         "commonest": commonest_share(next(iter(scores.values()))),
+        "thresholds": THRESHOLDS,
     }
     present = [seen for seen in WITHOUT_LUNGS if seen in scores]
     strict = replace(drawing, level=1 - (1 - drawing.level) / (len(classes) * max(1, len(present))))
