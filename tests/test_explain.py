@@ -13,7 +13,17 @@ import pytest
 from tests.conftest import TINY
 from typer.testing import CliRunner
 
-from plainfilm.core.explanation import EMPTY, OF_NO_NETWORK, OUTSIDE, PASSES, UNSTABLE, UNTRIED, Explanation, Trust
+from plainfilm.core.explanation import (
+    COARSE,
+    EMPTY,
+    OF_NO_NETWORK,
+    OUTSIDE,
+    PASSES,
+    UNSTABLE,
+    UNTRIED,
+    Explanation,
+    Trust,
+)
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.progress import Silence
 from plainfilm.core.run import Run
@@ -269,6 +279,13 @@ def test_a_map_that_moves_with_the_film_is_perfectly_stable(run: Run, manifest: 
     ).stability == pytest.approx(1)
 
 
+def test_maps_of_four_places_are_not_compared_by_ranks(run: Run, manifest: Manifest) -> None:
+    films = _films_of(run, manifest, 2)
+    coarse = Maps(np.zeros((2, 4), np.float32), np.random.default_rng(0).random((2, 4, 2, 2)).astype(np.float32))
+    network = load_network(run)
+    assert np.isnan(try_maps(lambda *_: coarse, network, shuffled_networks(network), films, coarse).resemblance).all()
+
+
 def test_shuffling_keeps_the_values_and_the_network(run: Run) -> None:
     network = load_network(run)
     before = [weights.clone() for weights in network.parameters()]
@@ -289,6 +306,8 @@ def test_shuffling_keeps_the_values_and_the_network(run: Run) -> None:
         (Trust(0.5, 0.25, 0.3, 0.1), f"FAILS: {UNSTABLE}"),
         (Trust(0.5, 0.25, 0.3, 0.9), f"FAILS: {UNSTABLE}; {OF_NO_NETWORK}"),
         (Trust(float("nan"), float("nan"), 0.9, 0.1), UNTRIED),
+        (Trust(0.5, 0.25, 0.9, float("nan")), COARSE),
+        (Trust(0.1, 0.25, 0.9, float("nan")), f"FAILS: {OUTSIDE}"),
         (Trust(float("nan"), 0.25, float("nan"), 0.0, is_empty=True), EMPTY),
     ],
 )

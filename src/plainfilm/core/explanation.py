@@ -17,6 +17,7 @@ MOST_RESEMBLANCE = 0.5
 PASSES = "passes"
 EMPTY = "empty: nothing in the film speaks for this class"
 UNTRIED = "not all tried: no lungs were found in the film"
+COARSE = "not all tried: too few places to compare with shuffled networks"
 OUTSIDE, UNSTABLE, OF_NO_NETWORK = (
     "less in the lungs than chance",
     "changes when the film is shifted",
@@ -53,12 +54,14 @@ class Trust:
 
     @property
     def verdict(self) -> str:
-        """ "passes"; "FAILS: why; why"; or what keeps the map from being judged: it is empty, or the film shows no lungs."""
+        """ "passes"; "FAILS: why; why"; or what keeps the map from being judged: it is empty, coarse, or lungs are missing."""
         if self.is_empty:
             return EMPTY
         if self.failures:
             return f"FAILS: {'; '.join(self.failures)}"
-        return UNTRIED if math.isnan(self.lungs_share) else PASSES
+        if math.isnan(self.lungs_share):
+            return UNTRIED
+        return COARSE if math.isnan(self.resemblance) else PASSES
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Explanation:
     """The maps of one film.
 
     film: its name. fitted: (S, S) uint8, the film as the network sees it. lungs: (S, S) bool, empty where none were found.
-    logit: (C,). strength: (C, h, w), raw and signed. stability, resemblance: (C,), NaN where a map is empty or flat.
+    logit: (C,). strength: (C, h, w), raw and signed. stability, resemblance: (C,), NaN where unknown.
     """
 
     film: str

@@ -26,13 +26,15 @@ from plainfilm.learn.heatmaps import Maps
 MapsOf = Callable[[nn.Module, torch.Tensor], Maps]
 SHUFFLES = 5
 _SHIFT = 0.02  # of the film's side
+_FEWEST_PLACES = 9  # ranks of fewer agree by chance
 
 
 class Tried(NamedTuple):
     """What trying all maps of N films showed.
 
     stability: (N, C) the smallest of four correlations with the map of the shifted film, -1..1; NaN where the map is empty.
-    resemblance: (N, C) the median over shuffled networks of the rank correlation of absolute strengths, -1..1; 0 for a flat map.
+    resemblance: (N, C) the median over shuffled networks of the rank correlation of absolute strengths, -1..1; 0 for a flat map,
+        NaN where maps have fewer than 9 places, since the ranks of so few agree by chance.
     """
 
     stability: NDArray[np.float64]
@@ -72,6 +74,8 @@ def _resemblance(
     maps_of: MapsOf, shuffled: Sequence[nn.Module], films: torch.Tensor, maps: Maps
 ) -> NDArray[np.float64]:
     """A shuffled network's classes have no sign of their own, so strengths are compared without theirs."""
+    if maps.strength[0, 0].size < _FEWEST_PLACES:
+        return np.full(maps.logit.shape, np.nan)
     mine = np.abs(maps.strength)
     each = [rank_correlation(mine, np.abs(maps_of(other, films).strength)) for other in shuffled]
     return np.asarray(np.median(np.nan_to_num(np.stack(each)), axis=0), np.float64)
