@@ -116,6 +116,19 @@ def test_the_interval_of_a_loss_holds_the_truth_as_often_as_it_says() -> None:
     assert 0.92 <= held / 300 <= 0.99
 
 
+def test_losses_and_gains_in_the_same_groups_cancel() -> None:
+    """A group that loses one film and gains one says for sure that nothing is lost."""
+    is_hit = np.arange(100) < 30
+    lost, gained = (np.column_stack(pair).ravel() for pair in ((is_hit, ~is_hit & False), (~is_hit & False, is_hit)))
+    together = np.array([f"g{place // 2}" for place in range(200)], object)
+    apart = np.array([f"g{place}" for place in range(200)], object)
+    (same,), (other,) = (
+        paired_differences(lost[:, None], gained[:, None], group, DRAWING) for group in (together, apart)
+    )
+    assert same.value == other.value == 0
+    assert same.high - same.low < 0.5 * (other.high - other.low)
+
+
 def test_where_no_answer_changed_it_is_still_said_how_many_could_have() -> None:
     label = some_labels(60)
     twice = Twice.of(scores(label, label), [scores(label, label)])
@@ -549,6 +562,9 @@ def test_only_mild_changes_are_held_against_a_network(losses: dict[str, float], 
     assert [row["is_mild"] for row in found.evidence["rows"]] == [change.is_mild for change in CHANGES]
     for change, row in zip(CHANGES, found.evidence["rows"], strict=True):
         assert row["loss"]["value"] == pytest.approx(losses.get(change.key, 0))
+    if verdict in ("warn", "fail"):
+        worst = next(row["loss"] for row in found.evidence["rows"] if row["is_mild"] and row["loss"]["value"] > 0)
+        assert found.number is not None and found.number.low < worst["low"]  # it was picked among nine
     if verdict == "fail":
         assert "rotation (3 degrees)" in found.told[0]
         assert not any("So do" in sentence for sentence in found.told) and "--augment-rotation" in found.advice
