@@ -2,9 +2,9 @@
 
     python benchmarks/audit.py --planted 20 --clean 40 --jobs 2 -o audit_power.csv
 
-Each planted set has one class, in turn, whose films carry a marker, a border, a grey-level shift or a texture. Clean sets come in
-turn from one place and from three whose looks differ, whatever the class. A set is accused where its verdict is "fail"; warnings are
-told beside. The networks of the parts that the verdict does not rest on are left out, for time.
+Each planted set has one class, in turn, whose films carry a marker, a border, a grey-level shift or a texture. Clean sets come
+in turn from one place and from three whose looks differ, whatever the class. A set is accused where its verdict is "fail";
+warnings are told beside. The networks of the parts that the verdict does not rest on are left out, for time.
 """
 
 from __future__ import annotations

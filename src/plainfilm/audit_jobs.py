@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from plainfilm.audit_networks import RunFilms, SmallFilms, retrained, without_sources
-from plainfilm.audit_pictures import shown_changes, shown_hidden, shown_less, shown_stamps
+from plainfilm.audit_pictures import shown_changes, shown_hidden, shown_less, shown_maps, shown_stamps
 from plainfilm.core.association import classes_tied_to_source
 from plainfilm.core.audit import CHECKS, Audit, Finding
 from plainfilm.core.files import make_directory, provenance, read_json, refuse_foreign
 from plainfilm.core.manifest import Manifest
+from plainfilm.core.maps import share_inside
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.regions import SEEN, Seen
 from plainfilm.core.run import Run
-from plainfilm.errors import BadManifest
+from plainfilm.errors import BadConfig, BadManifest
 from plainfilm.jobs import require_extra
 from plainfilm.prepare.inspection import inspect
 from plainfilm.prepare.left_out import leave_sources_out
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from plainfilm.judge.judged import Resampling
 
 _MOST_HIDDEN = 2000  # judged films whose parts are hidden from the run
+_MOST_MAPPED = 600  # whose heatmaps are laid over the lungs
 _MOST_CHANGED = 300  # that are stamped, and changed in each way
 _MOST_SOURCES = 3  # that are left out in turn, the largest first
 
@@ -135,7 +138,7 @@ def _of_small_networks(
     from plainfilm.judge.audit.left_out import judge_sources_left_out
     from plainfilm.judge.audit.less import judge_less
 
-    yield judge_less(retrained(films, parts, work, drawing.seed, out), _own_scores(run, films), drawing)
+    yield judge_less(retrained(films, parts, work, drawing.seed, out), films.side, _own_scores(run, films), drawing)
     is_tied = bool(classes_tied_to_source(films.rows, films.manifest.classes))
     try:
         plan = leave_sources_out(films.manifest, drawing.seed)
@@ -177,6 +180,9 @@ def _of_the_run(
     assert plain.embedding is not None
     label, source, group = (opened.rows[name].tolist() for name in ("label", "source", "group"))
     yield judge_source(plain.embedding, label, source, group, run.classes, drawing)
+    is_mapped = opened.drawn(films.side, _MOST_MAPPED, drawing.seed)
+    finding, pictures["heatmaps"] = _of_heatmaps(opened.where(is_mapped), drawing, out)
+    yield finding
     is_changed = opened.drawn(films.side, _MOST_CHANGED, drawing.seed)
     some, before, calibration = opened.where(is_changed), plain.where(is_changed), run.calibration()
     stamped = {stamp.key: some.scores(stamp.draw(some.pixels), f"Stamping: {stamp.key}", out) for stamp in STAMPS}
@@ -190,6 +196,25 @@ def _of_the_run(
     pictures["hidden"] = shown_hidden(judged)
     pictures["stamps"] = shown_stamps(some)
     pictures["robustness"] = shown_changes(some, drawing.seed)
+
+
+def _of_heatmaps(films: RunFilms, drawing: Resampling, out: Progress) -> tuple[Finding, Sequence[Shown]]:
+    """Check 7, and the mean map of each class. "unknown" where the network has no maps."""
+    from plainfilm.judge.audit.heatmap_share import judge_heatmaps
+
+    classes = films.asked.run.classes
+    label, group = films.rows["label"].tolist(), films.rows["group"].tolist()
+    try:
+        with out.task("Mapping", len(films.rows)) as task:
+            maps = films.asked.answer_maps(films.pixels, task)
+    except BadConfig as error:
+        nothing = np.full(len(label), np.nan)
+        finding = judge_heatmaps(label, nothing, nothing, group, classes, drawing)
+        return replace(finding, verdict="unknown", told=(f"{error}.",)), ()
+    has_lungs = films.lungs.any((1, 2))
+    inside = np.where(has_lungs, share_inside(maps, films.lungs), np.nan)
+    finding = judge_heatmaps(label, inside, films.lungs.mean((1, 2)), group, classes, drawing)
+    return finding, shown_maps(films, maps, label)
 
 
 def _of_the_file(manifest: Manifest, run: Run | None) -> Finding:

@@ -101,8 +101,11 @@ class SmallFilms:
 def retrained(
     films: SmallFilms, parts: Sequence[Seen], folder: Path, seed: int, progress: Progress
 ) -> dict[str, Predictions]:
-    """Scores of the judged films from a network for each of some parts, trained on that alone."""
-    learnt, judged = films.places("train"), films.places(films.side)
+    """Scores of the validation and test films from a network for each of some parts, trained on that alone.
+
+    Nothing is picked on validation films, so both are films never seen.
+    """
+    learnt, judged = films.places("train"), films.places("val", "test")
     found: dict[str, Predictions] = {}
     for number, seen in enumerate(parts, start=1):
         label = f"Training on {SEEN_NAMES[seen]} ({number} of {len(parts)})"

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.audit_networks import SEEN_NAMES, RunFilms, SmallFilms
+from plainfilm.core.maps import positive
 from plainfilm.core.regions import SEEN, hide_lungs, seen_parts
+from plainfilm.core.words import counted
 
 if TYPE_CHECKING:
     from plainfilm.judge.audit.page import Shown
@@ -37,6 +39,27 @@ def shown_hidden(films: RunFilms) -> list[Shown]:
         Shown(hide_lungs(film, lungs)[0], "The lungs hidden"),
         Shown(seen_parts(film, "lungs", lungs)[0], "All but the lungs hidden"),
     ]
+
+
+def shown_maps(films: RunFilms, maps: NDArray[np.float32], label: Sequence[str]) -> list[Shown]:
+    """For each class the mean of its films, under the mean of their maps, each map brought to a sum of one before.
+
+    maps: (N, h, w) raw, of each film's own answer. The line is where half of the films have lungs.
+    """
+    from plainfilm.judge.audit.page import Shown
+    from plainfilm.judge.overlay import overlay
+
+    strength = positive(maps)
+    total = strength.sum(axis=(1, 2), keepdims=True)
+    even = np.divide(strength, total, out=np.zeros_like(strength), where=total > 0)
+    drawn = []
+    for name in films.asked.run.classes:
+        chosen = np.array([one == name for one in label])
+        if chosen.any():
+            film = films.pixels[chosen].mean(0).astype(np.uint8)
+            picture = overlay(film, even[chosen].mean(0), films.lungs[chosen].mean(0) >= 0.5, len(film))
+            drawn.append(Shown(picture[..., ::-1], f"{name}: mean map of {counted(int(chosen.sum()), 'film')}"))
+    return drawn
 
 
 def shown_stamps(films: RunFilms) -> list[Shown]:

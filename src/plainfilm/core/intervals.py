@@ -120,6 +120,8 @@ def area_ends(
     groups, films: effective number of groups, and number of films, of the class and of all others.
     alike: how alike the films of a group are, 0..1.
 
+    Where every film of the class lies above all others, no replicate varies: `separated_low` says how low the truth may be then.
+
     Average precision has no such formula as AUROC. It rests on the same ranks: its standard error grows by the same factor,
     but not beyond that of any mean of numbers in 0..1 over the films of the class.
     """
@@ -131,10 +133,41 @@ def area_ends(
     variance = np.maximum(estimated, binormal_variance(area, positives, negatives))
     growth = np.where(error > _ROUNDING, share_of(variance, estimated), 1)
     number = _as_many_films(area, variance)
-    of_area = wilson(area, np.where(np.isnan(number), fewest, number), level)
+    of_area = _with_separated(area, wilson(area, np.where(np.isnan(number), fewest, number), level), groups, level)
     number = _as_many_films(precision, precision_error**2) * _by_student(groups[0], level)
     number = np.maximum(number / growth, np.minimum(number, positives))
     return of_area, wilson(precision, np.where(np.isnan(number), groups[0], number), level)
+
+
+def _with_separated(
+    area: Floats, ends: tuple[Floats, Floats], groups: tuple[Floats, Floats], level: float
+) -> tuple[Floats, Floats]:
+    """The ends of AUROCs, where an area of 0 or 1 has its far end from `separated_low`, if that is nearer."""
+    far = np.array([separated_low(*pair, level) for pair in zip(*groups, strict=True)])
+    low, high = ends
+    return np.where(area == 1, np.fmax(low, far), low), np.where(area == 0, np.fmin(high, 1 - far), high)
+
+
+def separated_low(positives: float, negatives: float, level: float) -> float:
+    """The lowest AUROC at which so many independent films are still told apart without a miss in (1 - level) / 2 of all draws.
+
+    positives, negatives: 1 or more, whole or not. The scores are two normal clouds of one width. NaN where a number is below 1.
+    """
+    if not (positives >= 1 and negatives >= 1):
+        return math.nan
+    score = np.linspace(-9, 9, 1801)  # of the highest negative film
+    below = np.array([_NORMAL.cdf(one) for one in score.tolist()])
+    peak = np.diff(below**negatives, prepend=0)
+
+    def separated(apart: float) -> float:
+        above = np.interp(apart - score, score, below)
+        return float((peak * above**positives).sum())
+
+    low, high = 0.0, 12.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if separated(middle) < (1 - level) / 2 else (low, middle)
+    return _NORMAL.cdf(high / math.sqrt(2))
 
 
 def binormal_variance(area: Floats, positives: Floats, negatives: Floats) -> Floats:

@@ -14,6 +14,7 @@ from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Task
 from plainfilm.core.run import Run
 from plainfilm.learn.device import chosen_device
+from plainfilm.learn.heatmaps import heatmaps, map_source
 from plainfilm.learn.infer import Scores, network_input, scores_of
 from plainfilm.learn.model import load_network
 
@@ -42,6 +43,21 @@ class Asked:
                 found.append(scores_of(self.network, self.network_input(batch)))
                 task.advance(len(batch))
         return Scores(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
+
+    def answer_maps(self, films: NDArray[np.uint8], task: Task) -> NDArray[np.float32]:
+        """The raw heatmap of each film's own answer, (N, h, w), signed; films as for `scores`.
+
+        Raises BadConfig where the network has no maps at this size.
+        """
+        source = map_source(self.network, films.shape[-1])
+        found = []
+        with ThreadPoolExecutor(cpu_count() or 1) as pool:
+            for start in range(0, len(films), _BATCH):
+                batch = self.fitted(films[start : start + _BATCH], pool)
+                maps = heatmaps(self.network, self.network_input(batch), source)
+                found.append(maps.strength[np.arange(len(batch)), maps.logit.argmax(1)])
+                task.advance(len(batch))
+        return np.concatenate(found)
 
     def fitted(self, films: NDArray[np.uint8], pool: ThreadPoolExecutor) -> NDArray[np.uint8]:
         """The films as the network sees them: (N, S, S) uint8."""

@@ -35,19 +35,22 @@ _THRESHOLD = (
 )
 
 
-def judge_less(scores: Mapping[str, Predictions], run: Predictions | None, drawing: Resampling) -> Finding:
+def judge_less(scores: Mapping[str, Predictions], side: str, run: Predictions | None, drawing: Resampling) -> Finding:
     """What is left of the answer without the lungs.
 
-    scores: key of SEES -> scores of a network that saw this alone, all on the same films. run: the run's own, on those films.
-    The interval of the number holds for all classes and both parts at once (Bonferroni), since the highest is picked.
+    scores: key of SEES -> scores of a network that saw this alone, all on the same films, none of which it saw in training.
+    side: the split of those among them that numbers are shown of. run: the run's own scores of these.
+    The finding's number rests on all films; its interval holds for all classes and both parts at once (Bonferroni), since the
+    highest is picked.
     """
+    shown = {seen: table.where(table.table["split"] == side) for seen, table in scores.items()}
     classes = next(iter(scores.values())).classes
-    rows = [{"sees": seen, **measured(table, drawing)} for seen, table in scores.items()]
+    rows = [{"sees": seen, **measured(table, drawing)} for seen, table in shown.items()]
     evidence: dict[str, Any] = {
         "classes": list(classes),
         "rows": rows,
         "run": None if run is None else measured(run, drawing),
-        "commonest": commonest_share(next(iter(scores.values()))),
+        "commonest": commonest_share(next(iter(shown.values()))),
         "thresholds": THRESHOLDS,
     }
     present = [seen for seen in WITHOUT_LUNGS if seen in scores]
