@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -29,6 +29,7 @@ from plainfilm.learn.drawings import DRAWN
 from plainfilm.prepare.phantom import FINDINGS, render_phantom
 
 Mask = NDArray[np.bool_]
+Change = Callable[[NDArray[np.uint8], Mask], tuple[NDArray[np.uint8], Mask]]
 _SIDE_PX = 192
 _SEED = 20261121  # other drawings and phantoms than those of the training
 
@@ -96,6 +97,72 @@ def judge_pairs(manifest: Manifest, split: str, sheets: Path | None) -> None:
     print("worst:", ", ".join(f"{rows['image_id'].iloc[place]} {scores[place]:.3f}" for place in worst[:8]))
     if sheets:
         write_sheet(sheets / "worst-pairs.png", [pictures[place] for place in worst])
+
+
+def _turned(degrees: float) -> Change:
+    def change(film: NDArray[np.uint8], true: Mask) -> tuple[NDArray[np.uint8], Mask]:
+        middle = ((film.shape[1] - 1) / 2, (film.shape[0] - 1) / 2)
+        matrix = cv2.getRotationMatrix2D(middle, degrees, 1)
+        turned = [cv2.warpAffine(array, matrix, film.shape[::-1]) for array in (film, true.astype(np.uint8))]
+        return turned[0].astype(np.uint8), turned[1] > 0
+
+    return change
+
+
+def _framed(film: NDArray[np.uint8], true: Mask) -> tuple[NDArray[np.uint8], Mask]:
+    width = film.shape[1] // 4
+    return np.pad(film, width), np.pad(true, width)
+
+
+def _cropped(film: NDArray[np.uint8], true: Mask) -> tuple[NDArray[np.uint8], Mask]:
+    cut = film.shape[0] // 8
+    return film[cut:-cut, cut:-cut].copy(), true[cut:-cut, cut:-cut]
+
+
+def _white_below(film: NDArray[np.uint8], true: Mask) -> tuple[NDArray[np.uint8], Mask]:
+    """The lower half of the lung on the left of the film is as bright as the brightest tenth of the film."""
+    rows = np.flatnonzero(true.any(axis=1))
+    hidden = true.copy()
+    hidden[: (rows[0] + rows[-1]) // 2], hidden[:, film.shape[1] // 2 :] = False, False
+    amount = cv2.GaussianBlur(hidden.astype(np.float32), (0, 0), 2)
+    return np.rint(film + amount * (np.quantile(film, 0.9) - film)).astype(np.uint8), true
+
+
+def _noisy(film: NDArray[np.uint8], true: Mask) -> tuple[NDArray[np.uint8], Mask]:
+    noise = np.random.default_rng(0).normal(0, 25, film.shape)
+    return np.clip(np.rint(film + noise), 0, 255).astype(np.uint8), true
+
+
+CHANGES: dict[str, Change] = {
+    "turned by 10 degrees": _turned(10),
+    "turned by 20 degrees": _turned(20),
+    "in a black frame, half the size": _framed,
+    "cropped by an eighth on each side": _cropped,
+    "one lung white in its lower half": _white_below,
+    "mirrored": lambda film, true: (film[:, ::-1].copy(), true[:, ::-1]),
+    "inverted": lambda film, true: (255 - film, true),
+    "an eighth of the contrast": lambda film, true: (100 + film // 8, true),
+    "blurred, 3 pixels of 256": lambda film, true: (cv2.GaussianBlur(film, (0, 0), 3).astype(np.uint8), true),
+    "noise of 25 grey levels": _noisy,
+    "at 48 pixels": lambda film, true: (
+        cv2.resize(film, (48, 48), interpolation=cv2.INTER_AREA).astype(np.uint8),
+        cv2.resize(true.astype(np.float32), (48, 48), interpolation=cv2.INTER_AREA) >= 0.5,
+    ),
+}
+
+
+def judge_changes(manifest: Manifest, split: str) -> None:
+    """Dice of the same films, changed."""
+    rows = manifest.ok.query("split == @split and mask_path != ''")
+    pairs = [
+        (to_uint8(read_film(manifest.film_path(film)).pixels), read_film(manifest.film_path(mask)).pixels > 127)
+        for film, mask in zip(rows["path"], rows["mask_path"], strict=True)
+    ]
+    for name, change in CHANGES.items():
+        changed = [change(film, true) for film, true in pairs]
+        scores = [dice(lungs.find_lungs(film).mask, true) for film, true in changed]
+        mean = format_interval(mean_of(scores, rows["group"].tolist()), 4)
+        print(f"| {name} | {len(scores)} | {mean} | {spread(scores)} |", flush=True)
 
 
 def judge_phantoms(count: int) -> None:
@@ -200,6 +267,7 @@ def main() -> None:
     if options.sheets:
         options.sheets.mkdir(parents=True, exist_ok=True)
     judge_pairs(Manifest.open(options.pairs), options.split, options.sheets)
+    judge_changes(Manifest.open(options.pairs), options.split)
     judge_phantoms(options.phantoms)
     for path in options.films:
         look_through(Manifest.open(path), options.split, options.sheets)
