@@ -23,7 +23,8 @@ from plainfilm.judge.judged import Resampling
 
 __all__ = ["CHANGES", "FAILING_LOSS", "WARNING_LOSS", "Change", "judge_robustness"]
 
-# Of accuracy, at the lower end of an interval that allows for the number of mild changes.
+# Of accuracy, at the lower end of an interval that allows for the number of mild changes. On phantoms, runs lose 0.00 to 0.12 by the
+# worst one, lower ends below 0; a run on the Radiography Database at 256 pixels that reads fine texture loses 0.90 by noise.
 FAILING_LOSS, WARNING_LOSS = 0.10, 0.05
 _NOTABLE_REFUSALS = 0.05  # share of films
 _MEASURE = "accuracy lost by the mild change that costs most"
