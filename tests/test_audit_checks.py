@@ -400,7 +400,8 @@ def test_stamps_on_films_of_one_group_or_of_no_label_say_nothing() -> None:
     label = some_labels(30)
     alike = scores(label, label, group=["one"] * 30)
     changed = scores(with_changed(label, 0.5), label, group=["one"] * 30)
-    assert whole(judge_stamps(alike, {STAMPS[0].key: changed}, DRAWING)).verdict == "unknown"
+    found = whole(judge_stamps(alike, {STAMPS[0].key: changed}, DRAWING))
+    assert found.verdict == "unknown" and "too few groups" in found.told[0]
     unlabelled = Predictions(alike.table.assign(label=""), CLASSES)
     assert whole(judge_stamps(unlabelled, {STAMPS[0].key: unlabelled}, DRAWING)).verdict == "unknown"
     assert whole(judge_stamps(alike, {}, DRAWING)).verdict == "unknown"
@@ -610,7 +611,8 @@ def test_robustness_of_one_group_or_without_mild_changes_is_unknown() -> None:
     label = some_labels(30)
     alike = scores(label, label, group=["one"] * 30)
     lost = scores(with_changed(label, 0.5), label, group=["one"] * 30)
-    assert whole(judge_robustness(alike, {"jpeg-75": lost}, DRAWING)).verdict == "unknown"
+    found = whole(judge_robustness(alike, {"jpeg-75": lost}, DRAWING))
+    assert found.verdict == "unknown" and "too few groups" in found.told[0]
     assert whole(judge_robustness(alike, {"inversion": lost}, DRAWING)).verdict == "unknown"
     with pytest.raises(ValueError, match="unknown changes: rain"):
         judge_robustness(alike, {"rain": alike}, DRAWING)

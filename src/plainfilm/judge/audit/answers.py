@@ -16,6 +16,8 @@ from plainfilm.core.ranking import Booleans, Floats, Integers
 from plainfilm.judge.judged import JudgedFilms, Resampling
 from plainfilm.judge.trust import shares
 
+UNSURE = "The films are of too few groups to tell how sure any number is, so nothing is held against the run."
+
 
 @dataclass(frozen=True)
 class Twice:

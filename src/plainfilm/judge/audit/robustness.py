@@ -17,14 +17,14 @@ from plainfilm.core.bootstrap import Interval, format_interval, interval_json, i
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.words import counted
-from plainfilm.judge.audit.answers import Twice
+from plainfilm.judge.audit.answers import UNSURE, Twice
 from plainfilm.judge.audit.changes import CHANGES, INVERSION, Change
 from plainfilm.judge.judged import Resampling
 
 __all__ = ["CHANGES", "FAILING_LOSS", "WARNING_LOSS", "Change", "judge_robustness"]
 
-# Of accuracy, at the lower end of an interval that allows for the number of mild changes. On phantoms, runs lose 0.00 to 0.12 by the
-# worst one, lower ends below 0; a run on the Radiography Database at 256 pixels that reads fine texture loses 0.90 by noise.
+# Of accuracy, at the lower end of an interval that allows for the number of mild changes. On phantoms, runs lose 0.00 to 0.12 by
+# the worst one, lower ends below 0; a run on the Radiography Database at 256 pixels that reads fine texture loses 0.90 by noise.
 FAILING_LOSS, WARNING_LOSS = 0.10, 0.05
 _NOTABLE_REFUSALS = 0.05  # share of films
 _MEASURE = "accuracy lost by the mild change that costs most"
@@ -64,6 +64,7 @@ def judge_robustness(
     verdict = _verdict(loss[worst])
     evidence = {"rows": rows, "thresholds": {"warns above": WARNING_LOSS, "fails above": FAILING_LOSS}}
     told = (
+        *([UNSURE] if verdict == "unknown" else []),
         f"Of {counted(len(places), 'mild change')} of {counted(len(twice.group), 'film')}, {_named(made[worst])} costs most,"
         f" {format_interval(loss[worst])} of an accuracy of {np.mean(twice.before == twice.label_index):.3f}.",
         *_of_others(made, places, worst, loss),

@@ -17,7 +17,7 @@ from plainfilm.core.bootstrap import Interval, format_interval, interval_json
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.words import counted
-from plainfilm.judge.audit.answers import Twice
+from plainfilm.judge.audit.answers import UNSURE, Twice
 from plainfilm.judge.audit.stamp_drawing import STAMPS, Stamp
 from plainfilm.judge.judged import Resampling
 
@@ -66,9 +66,8 @@ def judge_stamps(
     verdict = _verdict(surely[worst])
     if twice.is_flipped.any():
         told = (
-            f"Of {counted(len(twice.group), 'film')}, {format_interval(surely[worst])} get another answer when"
-            f" {_named(made[worst])} is put there, most of them {toward[worst]}; no other of the {len(made)} stamps changes"
-            " more."
+            f"{_named(made[worst])[0].upper()}{_named(made[worst])[1:]} changes the answer for {format_interval(surely[worst])} of"
+            f" {counted(len(twice.group), 'film')}, mostly to {toward[worst]}; none of the {len(made)} stamps changes more."
         )
     else:
         told = f"None of {counted(len(twice.group), 'film')} gets another answer by any of the {len(made)} stamps."
@@ -78,7 +77,7 @@ def judge_stamps(
         _MEASURE,
         surely[worst],
         _THRESHOLD,
-        (told,),
+        (UNSURE, told) if verdict == "unknown" else (told,),
         _advice(verdict, made[worst], toward[worst]),
         {"rows": rows, "thresholds": {"warns above": WARNING_FLIPS, "fails above": FAILING_FLIPS}},
     )
