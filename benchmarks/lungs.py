@@ -177,8 +177,8 @@ def judge_phantoms(count: int) -> None:
 
 
 def look_through(manifest: Manifest, split: str, sheets: Path | None, shown: int = 96) -> None:
-    """In how many films of a split lungs are found, by label."""
-    rows = manifest.ok if split == "all" else manifest.ok.query("split == @split")
+    """In how many films of a split, or of a manifest that has none, lungs are found, by label."""
+    rows = manifest.ok.query("split in (@split, '')")
     found, pictures, shares = [], [], []
     chosen = set(np.random.default_rng(0).permutation(len(rows))[:shown].tolist())
     for place, path in enumerate(rows["path"]):
