@@ -35,6 +35,7 @@ from plainfilm.judge.overlay import Shown, colours, film_picture, jpeg, number, 
 MOST_ON_PAGE = 100
 _MOST_ROWS = 1000
 _SIDE_PX = 320
+_LETTER = 1 / 13  # of the side: pictures are small on a page
 _WHAT = (
     "A map shows where a film speaks for a class: the last feature map of the network, weighted by how much each feature counts "
     "for the class (Grad-CAM). It is coarse, it is scaled by its own largest value, and it says where the network looks, not that "
@@ -52,20 +53,25 @@ _CHECKS = (
 
 @dataclass(frozen=True)
 class Pictured:
-    """One map as the page shows it. film, overlay: JPEG files. reason: why the film was turned away, "" where it was not."""
+    """One map as the page shows it.
+
+    film, overlay: JPEG files. reason: why the film was turned away, "" where it was not. places: of the map, "7 x 7".
+    """
 
     name: str
     film: bytes
     overlay: bytes
     shown: Shown
     reason: str
+    places: str
 
     @classmethod
     def of(cls, explanation: Explanation, shown: Shown, reason: str, opacity: float) -> Pictured:
         """Draw it."""
         drawn = overlay(explanation.fitted, explanation.strength[shown.c], explanation.lungs, _SIDE_PX, opacity)
+        places = " x ".join(str(side) for side in explanation.strength.shape[1:])
         plain = film_picture(explanation.fitted, _SIDE_PX)
-        return cls(explanation.film, jpeg(plain), jpeg(with_alarm(drawn, shown.trust)), shown, reason)
+        return cls(explanation.film, jpeg(plain), jpeg(with_alarm(drawn, shown.trust, _LETTER)), shown, reason, places)
 
 
 def explain_page(run: Run, maps: pd.DataFrame, pictured: Sequence[Pictured], made: Mapping[str, Any]) -> str:
@@ -76,6 +82,8 @@ def explain_page(run: Run, maps: pd.DataFrame, pictured: Sequence[Pictured], mad
         sections.append(section("Maps", pairs(_couple(one) for one in pictured)))
     sections += _tables(mapped, maps[maps["class"] == ""])
     lead = f"{counted(len(mapped), 'map')} of {run.directory.resolve().name} ({run.config.model})"
+    if pictured:
+        lead += f", {pictured[0].places} places each"
     return page("What the network sees", sections, lead=lead, footer=_footer(made))
 
 

@@ -78,13 +78,16 @@ def overlay(
     return picture
 
 
-def with_alarm(picture: NDArray[np.uint8], trust: Trust) -> NDArray[np.uint8]:
-    """The picture with what its map fails in, or what kept it from being judged, written on its face; as it is where it passes."""
+def with_alarm(picture: NDArray[np.uint8], trust: Trust, letter: float = 1 / 22) -> NDArray[np.uint8]:
+    """The picture with what its map fails in, or what kept it from being judged, written on its face; as it is where it passes.
+
+    letter: how tall, as a share of the side.
+    """
     if trust.verdict == PASSES:
         return picture
     words = trust.verdict if trust.failures else trust.verdict.upper()[0] + trust.verdict[1:]
     side = picture.shape[1]
-    size = max(11, side // 22)
+    size = max(11, round(side * letter))
     lines = _wrapped(words, _font(size, is_bold=True), side - 16)
     band = Image.fromarray(picture)
     pen = ImageDraw.Draw(band)
@@ -164,9 +167,12 @@ def number(value: float, digits: int = 2) -> str:
 
 
 def _film_lines(explanation: Explanation) -> list[tuple[str, tuple[int, int, int]]]:
-    if not explanation.lungs.any():
-        return [("no lungs were found in it", _SOFT)]
-    return [(f"lungs, outlined: {explanation.lungs.mean():.2f} of the film", _SOFT)]
+    height, width = explanation.strength.shape[1:]
+    lungs = f"lungs, outlined: {explanation.lungs.mean():.2f} of the film"
+    return [
+        (lungs if explanation.lungs.any() else "no lungs were found in it", _SOFT),
+        (f"its maps have {height} x {width} places", _SOFT),
+    ]
 
 
 def _map_lines(one: Shown) -> list[tuple[str, tuple[int, int, int]]]:
