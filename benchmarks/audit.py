@@ -79,6 +79,13 @@ def cases(planted: int, clean: int, films: int, share: float, begin: int) -> Ite
             yield Case("clean", seed, films, share)
 
 
+def _done(path: Path) -> Iterator[dict[str, object]]:
+    """What an earlier study that was stopped left there."""
+    if path.is_file():
+        with path.open(newline="") as file:
+            yield from csv.DictReader(file)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--planted", type=int, default=20, help="sets of each kind")
@@ -90,11 +97,14 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
-    todo = list(cases(options.planted, options.clean, options.films, options.share, options.begin))
-    rows = []
-    with options.output.open("w", newline="") as file, get_context("spawn").Pool(options.jobs) as pool:
+    rows: list[dict[str, object]] = list(_done(options.output))
+    done_before = {(row["kind"], str(row["seed"])) for row in rows}
+    everything = cases(options.planted, options.clean, options.films, options.share, options.begin)
+    todo = [case for case in everything if (case.kind, str(case.seed)) not in done_before]
+    with options.output.open("a", newline="") as file, get_context("spawn").Pool(options.jobs) as pool:
         writer = csv.DictWriter(file, FIELDS)
-        writer.writeheader()
+        if not rows:
+            writer.writeheader()
         for done, row in enumerate(pool.imap_unordered(audit_case, todo), start=1):
             rows.append(row)
             writer.writerow(row)

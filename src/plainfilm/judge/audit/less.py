@@ -19,6 +19,7 @@ from plainfilm.core.predictions import Predictions
 from plainfilm.judge.judged import JudgedFilms, Resampling
 
 WARN_AUROC, FAIL_AUROC = 0.60, 0.70
+FEWEST_GROUPS = 10  # of a class among the judged films; with fewer, "pass" would mean nothing
 THRESHOLDS = {"warns from": WARN_AUROC, "fails from": FAIL_AUROC}
 WITHOUT_LUNGS = ("border", "background")
 SEES = {
@@ -56,9 +57,18 @@ def judge_less(scores: Mapping[str, Predictions], side: str, run: Predictions | 
     present = [seen for seen in WITHOUT_LUNGS if seen in scores]
     strict = replace(drawing, level=1 - (1 - drawing.level) / (len(classes) * max(1, len(present))))
     areas = {(seen, name): area for seen in present for name, area in aurocs(scores[seen], strict).items()}
-    known = {place: area for place, area in areas.items() if not math.isnan(area.low)}
+    judged = next(iter(scores.values())).judged.table
+    many = judged.groupby("label")["group"].nunique()
+    known = {
+        place: area
+        for place, area in areas.items()
+        if not math.isnan(area.low) and many.get(place[1], 0) >= FEWEST_GROUPS
+    }
     if not known:
-        told = "There are too few films, or too few groups, to tell what is left without the lungs."
+        told = (
+            f"No class has films of {FEWEST_GROUPS} groups among those that are judged: too few to tell what is left without"
+            " the lungs."
+        )
         return Finding("less", "unknown", _MEASURE, None, _THRESHOLD, (told,), _MORE_FILMS, evidence)
     (seen, name), highest = max(known.items(), key=lambda item: item[1].low)
     verdict = level_of(highest.low)

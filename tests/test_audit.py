@@ -1,0 +1,324 @@
+"""The audit from end to end: small networks find what is planted, clean films stay unaccused, done work is not done again."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conftest import TINY, rows
+from plainfilm.core.audit import CHECKS, Audit, Finding
+from plainfilm.core.bootstrap import Interval
+from plainfilm.core.intervals import separated_low
+from plainfilm.core.manifest import Manifest
+from plainfilm.core.predictions import Predictions
+from plainfilm.core.run import Run
+from plainfilm.errors import BadManifest, BadRun, CannotWrite
+from plainfilm.judge.audit.headline import headline
+from plainfilm.judge.audit.hidden import judge_hidden
+from plainfilm.judge.audit.left_out import judge_sources_left_out
+from plainfilm.judge.audit.less import judge_less
+from plainfilm.judge.judged import Resampling
+from plainfilm.prepare.ingest import PrepareOptions, prepare
+from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
+from plainfilm.prepare.split import SplitPlan
+
+pytest.importorskip("torch")
+
+CLASSES = ("COVID", "Lung_Opacity", "Normal")
+DRAWING = Resampling(repeats=300)
+
+
+def scores(strength: float | dict[str, float], *, films: int = 60, seed: int = 0, split: str = "test") -> Predictions:
+    """Scores of so many films a class that tell each class by `strength` standard deviations."""
+    rng = np.random.default_rng(seed)
+    labels = [name for name in CLASSES for _ in range(films)]
+    logit = rng.normal(size=(len(labels), len(CLASSES)))
+    for place, name in enumerate(labels):
+        known = strength if isinstance(strength, float | int) else strength.get(name, 0.0)
+        logit[place, CLASSES.index(name)] += known
+    table = rows(labels, split=split)
+    return Predictions.of(table, logit.astype(np.float32), CLASSES, "probe")
+
+
+# The verdicts ---------------------------------------------------------------------------------------------------------
+
+
+def test_what_stands_without_the_lungs_fails():
+    found = judge_less(
+        {"film": scores(4.0), "border": scores(0.0, seed=1), "background": scores({"COVID": 4.0}, seed=2)},
+        "test",
+        scores(4.0, seed=3),
+        DRAWING,
+    )
+    assert found.verdict == "fail" and found.number is not None and found.number.low > 0.7
+    assert "everything but the lungs tells COVID from the rest" in found.told[0]
+    assert [row["sees"] for row in found.evidence["rows"]] == ["film", "border", "background"]
+    assert found.advice
+
+
+def test_chance_without_the_lungs_passes_however_good_the_whole_film_is():
+    for seed in range(8):
+        found = judge_less(
+            {"film": scores(5.0), "border": scores(0.0, seed=seed), "background": scores(0.0, seed=100 + seed)},
+            "test",
+            None,
+            DRAWING,
+        )
+        assert found.verdict == "pass" and not found.advice
+
+
+def test_the_lungs_alone_and_the_blurred_film_accuse_nobody():
+    parts = {"film": scores(5.0), "lungs": scores(5.0, seed=1), "blurred": scores(5.0, seed=2)}
+    found = judge_less(
+        {**parts, "border": scores(0.0, seed=3), "background": scores(0.0, seed=4)}, "test", None, DRAWING
+    )
+    assert found.verdict == "pass"
+
+
+def test_numbers_shown_are_of_the_side_that_the_run_is_judged_on():
+    of_both = scores(2.0)
+    table = of_both.table.assign(split=np.where(np.arange(len(of_both.table)) % 2 == 0, "val", "test"))
+    both = Predictions(table, CLASSES)
+    found = judge_less({"film": both, "background": both}, "test", None, DRAWING)
+    alone = both.where(both.table["split"] == "test")
+    accuracy = (alone.logit.argmax(1) == alone.label_index).mean()
+    assert found.evidence["rows"][0]["accuracy"]["value"] == pytest.approx(accuracy)
+
+
+def test_too_few_films_are_unknown_not_fine():
+    one = scores(0.0, films=1)
+    assert judge_less({"film": one, "border": one, "background": one}, "test", None, DRAWING).verdict == "unknown"
+
+
+def test_a_run_that_answers_without_lungs_fails():
+    plain = scores(4.0)
+    hidden = {"nothing": plain, "lungs": plain, "background": scores(0.0, seed=1)}
+    found = judge_hidden(hidden, DRAWING)
+    assert found.verdict == "fail"
+    kept = {row["hidden"]: row["kept"]["value"] for row in found.evidence["rows"]}
+    assert kept["nothing"] == kept["lungs"] == 1 and kept["background"] < 0.6
+
+
+def test_a_run_that_is_blind_without_lungs_passes():
+    hidden = {"nothing": scores(4.0), "lungs": scores(0.0, seed=1), "background": scores(4.0, seed=2)}
+    assert judge_hidden(hidden, DRAWING).verdict == "pass"
+
+
+def left_out(own: float, there: float) -> Predictions:
+    """Validation films of other sources, told by `own`, and the films of the source left out, told by `there`."""
+    val, test = scores(own, split="val").table, scores(there, seed=1, split="test").table
+    test = test.assign(
+        image_id=[f"other-{name}" for name in test["image_id"]], group=[f"o{name}" for name in test["group"]]
+    )
+    import pandas as pd
+
+    return Predictions(pd.concat([val, test], ignore_index=True), CLASSES)
+
+
+def test_a_loss_on_a_source_never_seen_warns_and_fails_where_class_and_source_are_tied():
+    scored = {"rome": left_out(4.0, 0.3), "oslo": left_out(4.0, 4.0)}
+    free = judge_sources_left_out(scored, {}, {}, False, DRAWING)
+    assert free.verdict == "warn" and "Without rome" in free.told[0]
+    assert judge_sources_left_out(scored, {}, {}, True, DRAWING).verdict == "fail"
+    sound = judge_sources_left_out({"oslo": left_out(4.0, 4.0)}, {}, {}, True, DRAWING)
+    assert sound.verdict == "pass"
+
+
+def test_sources_that_cannot_be_left_out_are_unknown_with_the_reason():
+    found = judge_sources_left_out({}, {}, {"rsna": "Normal comes from rsna alone"}, True, DRAWING)
+    assert found.verdict == "unknown" and "Normal comes from rsna alone" in found.told[0] and found.advice
+
+
+def test_the_headline_says_what_is_left():
+    def less(background: float, run: bool) -> Finding:
+        parts = {"film": scores(4.0), "border": scores(0.0, seed=1), "background": scores(background, seed=2)}
+        return judge_less(parts, "test", scores(6.0, seed=3) if run else None, DRAWING)
+
+    assert headline([less(4.0, True)]).startswith("Accuracy 1.00, of which 0.9")
+    assert "A small network reaches" in headline([less(4.0, False)])
+    assert "; without the lungs 0.3" in headline([less(0.0, True)])
+    assert headline([]) == "What stands without the lungs was not measured"
+
+
+def test_the_verdict_is_the_gravest(tmp_path):
+    def finding(check, verdict):
+        return Finding(
+            check, verdict, "a number", Interval(0.5, 0.4, float("nan")), "from 1", ("told",), "do", {"rows": []}
+        )
+
+    audit = Audit("run", "r", "line", (finding("less", "pass"), finding("stamps", "warn"), finding("leaks", "unknown")))
+    assert audit.verdict == "warn" and audit.found("stamps").title == CHECKS["stamps"] and audit.found("file") is None
+    assert Audit("run", "r", "", ()).verdict == "unknown"
+    audit.write(tmp_path / "audit.json")
+    again = Audit.open(tmp_path / "audit.json")
+    assert again.to_dict() == audit.to_dict()
+    values = json.loads((tmp_path / "audit.json").read_text())
+    for damage in ({"findings": [{"check": "less"}]}, {"of": "cat"}, {"findings": 3}):
+        (tmp_path / "audit.json").write_text(json.dumps({**values, **damage}))
+        with pytest.raises(BadRun, match="damaged"):
+            Audit.open(tmp_path / "audit.json")
+    with pytest.raises(ValueError, match="no finding"):
+        finding("colour", "pass")
+
+
+@pytest.mark.parametrize(("positives", "negatives", "level"), [(10, 30, 0.95), (5, 40, 0.99), (25, 25, 0.9)])
+def test_the_lower_end_of_a_perfect_area_is_where_it_becomes_too_rare(positives, negatives, level):
+    from statistics import NormalDist
+
+    low = separated_low(positives, negatives, level)
+    apart = NormalDist().inv_cdf(low) * 2**0.5
+    rng = np.random.default_rng(0)
+    draws = 40_000
+    lowest = rng.normal(apart, 1, (draws, positives)).min(1)
+    highest = rng.normal(0, 1, (draws, negatives)).max(1)
+    wanted = (1 - level) / 2
+    assert (lowest > highest).mean() == pytest.approx(wanted, abs=5 * (wanted / draws) ** 0.5)
+
+
+# Small networks -------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def few_shown():
+    """A short course, since phantoms are easy."""
+    from plainfilm.learn import probe
+
+    before = probe._FEWEST_SHOWN
+    probe._FEWEST_SHOWN = 2000
+    yield
+    probe._FEWEST_SHOWN = before
+
+
+def prepared(folder: Path, options: PhantomOptions, films: int = 40, seed: int = 5) -> Manifest:
+    phantoms = make_phantoms(folder / "phantoms", films, seed=seed, options=options)
+    plan = SplitPlan(test=0.25, val=0.25)
+    return prepare(phantoms, folder / "data", PrepareOptions(metadata=phantoms / "metadata.csv", plan=plan))
+
+
+def test_a_small_network_learns_a_sign_and_repeats_itself():
+    import torch
+
+    from plainfilm.core.progress import Silence
+    from plainfilm.learn.probe import probe
+
+    rng = np.random.default_rng(0)
+    films = rng.integers(60, 120, (160, 64, 64), dtype=np.uint8)
+    label = np.arange(160) % 2
+    films[label == 1, 4:8, 50:58] = 230
+    learnt, scored = np.arange(100), np.arange(100, 160)
+
+    def logits(seed: int) -> np.ndarray:
+        with Silence().task("", 1) as task:
+            return probe(films, label, learnt, scored, 2, device=torch.device("cpu"), seed=seed, task=task, shown=1200)
+
+    first = logits(0)
+    assert first.shape == (60, 2) and ((first.argmax(1) == label[scored]).mean()) > 0.9
+    assert (first == logits(0)).all() and not (first == logits(1)).all()
+
+
+@pytest.fixture(scope="module")
+def marked(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """Films of which COVID alone carries the word PORTABLE."""
+    return prepared(tmp_path_factory.mktemp("marked"), PhantomOptions(shortcut="marker", films_per_patient=1.5))
+
+
+@pytest.mark.slow
+def test_a_planted_marker_fails_and_work_is_not_done_twice(marked, tmp_path, few_shown, monkeypatch):
+    from plainfilm.audit_jobs import audit_manifest
+
+    manifest = marked
+    first = audit_manifest(manifest, tmp_path / "audit", parts=("border", "background"))
+    assert first.audit.verdict == "fail" and first.audit.found("less").verdict == "fail"
+    assert first.audit.of == "manifest" and first.test_readings == 0
+    assert first.audit.found("less").told[0].count("tells COVID") == 1
+    assert first.page.read_text().count("<section") >= 9
+    from plainfilm.learn import probe
+
+    monkeypatch.setattr(probe, "probe", lambda *_, **__: pytest.fail("trained again"))
+    second = audit_manifest(manifest, tmp_path / "audit", parts=("border", "background"))
+    assert [one.to_dict() for one in second.audit.findings] == [one.to_dict() for one in first.audit.findings]
+    with pytest.raises(pytest.fail.Exception, match="trained again"):
+        audit_manifest(manifest, tmp_path / "audit", parts=("border", "background"), seed=1)
+
+
+@pytest.mark.slow
+def test_clean_films_are_not_accused(tmp_path, few_shown):
+    from plainfilm.audit_jobs import audit_manifest
+
+    manifest = prepared(tmp_path, PhantomOptions(films_per_patient=1.5), seed=6)
+    audit = audit_manifest(manifest, parts=("border", "background")).audit
+    assert audit.verdict in ("pass", "warn") and audit.found("less").verdict == "pass"
+    assert (Path(manifest.path).parent / "audit" / "audit.html").is_file()
+
+
+@pytest.fixture(scope="module")
+def audited(marked: Manifest, tmp_path_factory: pytest.TempPathFactory, few_shown):
+    """The audit of a tiny run, evaluated before. Its films are 64 pixels wide, so that there is a heatmap."""
+    from plainfilm.audit_jobs import audit_run
+    from plainfilm.jobs import evaluate_run
+    from plainfilm.learn.train import train
+
+    run = train(marked, tmp_path_factory.mktemp("audited") / "run", replace(TINY, size=64))
+    evaluate_run(run, marked)
+    return run, audit_run(run)
+
+
+@pytest.mark.slow
+def test_a_run_is_audited_by_every_check(audited):
+    run, found = audited
+    assert [finding.check for finding in found.audit.findings] == list(CHECKS)
+    assert (
+        found.test_readings == 2
+        and json.loads((run / "test_readings.jsonl").read_text().splitlines()[1])["what"] == "audit"
+    )
+    assert run.audit().to_dict() == found.audit.to_dict()
+    assert found.audit.made["weights_sha256"] == run.completion()["weights_sha256"]
+    assert found.audit.headline in (run / "report.html").read_text()
+    assert sorted(path.name for path in (run / "audit").iterdir())[:2] == ["background.csv", "blurred.csv"]
+    for finding in found.audit.findings:
+        assert finding.told and finding.threshold and finding.measure, finding.check
+
+
+@pytest.mark.slow
+def test_the_command_refuses_what_it_cannot_mean(audited):
+    run, _ = audited
+
+    def plainfilm(*words: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "plainfilm", "audit", *map(str, words)]
+        return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+
+    wrong = plainfilm(run.directory, "-o", "elsewhere")
+    assert wrong.returncode == 1 and "go with a manifest" in wrong.stderr
+    nothing = plainfilm(run.directory / "audit.json")
+    assert nothing.returncode == 1 and nothing.stderr.count("\n") == 1
+
+
+def test_what_cannot_be_audited_is_refused_with_the_reason(manifest, finished_run, tmp_path):
+    from plainfilm.audit_jobs import audit_manifest, audit_run
+
+    with pytest.raises(BadManifest, match='no split column "fold"'):
+        audit_manifest(manifest, tmp_path / "a", column="fold")
+    few = Manifest(
+        manifest.films.assign(split=["train"] * 10 + [""] * (len(manifest.films) - 10)),
+        manifest.classes,
+        manifest.root,
+        manifest.info,
+    )
+    with pytest.raises(BadManifest, match="needs 20 or more"):
+        audit_manifest(few.write(tmp_path / "few" / "manifest.csv"), tmp_path / "b")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "c" / "thesis.tex").write_text("mine")
+    with pytest.raises(CannotWrite, match=r"thesis\.tex"):
+        audit_manifest(manifest, tmp_path / "c")
+    shutil.copytree(finished_run.directory, tmp_path / "unfinished")
+    (tmp_path / "unfinished" / "complete.json").unlink()
+    with pytest.raises(BadRun, match="not finished"):
+        audit_run(Run.open(tmp_path / "unfinished"))
