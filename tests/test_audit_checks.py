@@ -593,6 +593,10 @@ def test_inverted_films_that_are_turned_away_are_said_to_be() -> None:
     label = some_labels(90)
     changed = changed_by(label, {"inversion": 0.9})
     found = judge_robustness(scores(label, label), changed, DRAWING)
+    assert any("was not asked" in sentence for sentence in found.told)
+    assert found.evidence["rows"][-1]["turned_away"]["value"] is None
+    changed["inversion"] = changed["inversion"].with_reasons([""] * 90)
+    found = judge_robustness(scores(label, label), changed, DRAWING)
     assert any("make sure that films are not inverted" in sentence for sentence in found.told)
     changed["inversion"] = changed["inversion"].with_reasons(["black and white are swapped"] * 80 + [""] * 10)
     found = whole(judge_robustness(scores(label, label), changed, DRAWING))

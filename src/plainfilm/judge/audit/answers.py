@@ -25,7 +25,7 @@ class Twice:
 
     All of them count, whether the gate turns them away or not: what is asked is what the network makes of a change.
     label_index, group: (N,). before: (N,) the class that is answered, by its place; after: (N, K).
-    is_turned_away: (N, K) answered before, and turned away after; False where nobody asked.
+    is_turned_away: (N, K) answered before, and turned away after. gate_was_asked: (K,) False where that is not known.
     """
 
     label_index: NDArray[np.int64]
@@ -33,6 +33,7 @@ class Twice:
     before: Integers
     after: Integers
     is_turned_away: Booleans
+    gate_was_asked: Booleans
 
     @classmethod
     def of(
@@ -56,8 +57,11 @@ class Twice:
         first, *others = (JudgedFilms.of(one.where(is_usable), fit) for one in tables)
         after = np.stack([one.probability.argmax(axis=1) for one in others], axis=1)
         is_away = np.stack([one.turned_away != "" for one in others], axis=1)
+        was_asked = np.array(["turned_away" in one.table for one in changed], np.bool_)
         was_answered = (first.turned_away == "")[:, None]
-        return cls(first.label_index, first.group, first.probability.argmax(axis=1), after, is_away & was_answered)
+        return cls(
+            first.label_index, first.group, first.probability.argmax(axis=1), after, is_away & was_answered, was_asked
+        )
 
     @property
     def is_flipped(self) -> Booleans:
@@ -73,8 +77,10 @@ class Twice:
         return self._shares(self._is_right(self.after), drawing)
 
     def turned_away(self, drawing: Resampling) -> list[Interval]:
-        """K shares of films that are answered before and turned away after the change."""
-        return self._shares(self.is_turned_away, drawing)
+        """K shares of films that are answered before and turned away after the change; NaN where the gate was not asked."""
+        unknown = Interval(math.nan, math.nan, math.nan)
+        found = self._shares(self.is_turned_away, drawing)
+        return [one if known else unknown for one, known in zip(found, self.gate_was_asked, strict=True)]
 
     def loss(self, drawing: Resampling) -> list[Interval]:
         """K differences of accuracy, before less after."""

@@ -70,7 +70,7 @@ def judge_robustness(
         *_of_others(made, places, worst, loss),
         *_of_gate(made, rows),
         *_of_strong(made, rows),
-        *_of_inversion(made, twice, rows),
+        *_of_inversion(made, rows),
     )
     return Finding(
         "robustness", verdict, _MEASURE, loss[worst], _THRESHOLD, told, _advice(verdict, made[worst]), evidence
@@ -139,16 +139,17 @@ def _of_strong(made: list[Change], rows: list[dict[str, Any]]) -> Iterator[str]:
         yield f"{told}, and {away:.1%} of the films are turned away." if away else f"{told}."
 
 
-def _of_inversion(made: list[Change], twice: Twice, rows: list[dict[str, Any]]) -> Iterator[str]:
-    for place, change in enumerate(made):
+def _of_inversion(made: list[Change], rows: list[dict[str, Any]]) -> Iterator[str]:
+    for change, row in zip(made, rows, strict=True):
         if change.key == INVERSION:
-            accuracy = rows[place]["accuracy"]["value"]
-            away = float(twice.is_turned_away[:, place].mean())
-            told = f"With black and white swapped, {accuracy:.3f} of the answers would be right"
-            if away > 0:
+            away = row["turned_away"]["value"]
+            told = f"With black and white swapped, {row['accuracy']['value']:.3f} of the answers would be right"
+            if away is None:
+                yield f"{told}; whether the gate turns such films away was not asked."
+            elif away > 0:
                 yield f"{told}; {away:.1%} of such films are turned away before they are answered."
             else:
-                yield f"{told}, and none of such films was turned away: make sure that films are not inverted."
+                yield f"{told}, and none of such films is turned away: make sure that films are not inverted."
 
 
 def _advice(verdict: Verdict, worst: Change) -> str:
