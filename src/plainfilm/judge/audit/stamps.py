@@ -23,9 +23,9 @@ from plainfilm.judge.judged import Resampling
 
 __all__ = ["FAILING_FLIPS", "STAMPS", "WARNING_FLIPS", "Stamp", "judge_stamps"]
 
-# Shares of films, at the lower end of an interval that allows for the number of stamps. On phantoms, runs without a shortcut change
-# 0.04, 0.06 and (taught by half as many films) 0.14 of their answers by the worst stamp, lower ends 0.02 to 0.05; one whose class
-# carries the word PORTABLE 0.41 (0.28 to 0.54) by that word.
+# Shares of films, at the lower end of an interval that allows for the number of stamps. On phantoms, four runs without a shortcut
+# change 0.04 to 0.14 of their answers by the worst stamp, lower ends 0.02 to 0.05; one whose class carries the word PORTABLE 0.41
+# (0.28 to 0.54) by that word.
 FAILING_FLIPS, WARNING_FLIPS = 0.20, 0.10
 _MEASURE = "share of answers that the worst stamp changes"
 _THRESHOLD = (
