@@ -202,7 +202,7 @@ def test_a_short_training_writes_a_network_that_onnxruntime_runs_alike(phantom_f
     network = chest_network.train_chest_network(pictures, minutes=0.02)
     chest_network.fit_cloud(network, phantom_films)
     path = tmp_path / "chest.onnx"
-    chest_network.write_onnx(network, path)
+    chest_network.write_onnx(network, chest_network.INPUT_PX, chest_network.OUTPUTS, path)
     limits = chest_network.fit_limits(path, phantom_films[:6])
     session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
     logit, distance = session.run(None, {"films": films[:7].numpy()})

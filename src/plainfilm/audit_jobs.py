@@ -57,11 +57,7 @@ def audit_run(
 
     out: Progress = progress or Silence()
     run.require_complete()
-    manifest = manifest or Manifest.open(run.manifest_path)
-    if manifest.fingerprint != run.fingerprint:
-        raise BadManifest(
-            f"is not the manifest that {run.directory} was trained on, or it has changed since", manifest.path
-        )
+    manifest = run.own_manifest(manifest)
     films = SmallFilms.opened(manifest, run.config.split, out)
     readings = run.record_test_reading("audit") if films.side == "test" else run.test_readings
     weights = {"weights_sha256": str(run.completion().get("weights_sha256", ""))}
@@ -173,7 +169,8 @@ def _of_the_run(
 
     sides = ("val", films.side) if films.side == "test" else ("val",)
     opened = RunFilms.opened(run, films.manifest, sides, out)
-    plain = opened.scores(opened.pixels, "Asking the run", out)
+    calibration = run.calibration()
+    plain = opened.scores(opened.pixels, "Asking the run", out, calibration)
     is_judged = opened.drawn(films.side, _MOST_HIDDEN, drawing.seed)
     judged = opened.where(is_judged)
     yield judge_hidden({"nothing": plain.where(is_judged), **judged.with_parts_hidden(out)}, drawing)
@@ -181,15 +178,15 @@ def _of_the_run(
     label, source, group = (opened.rows[name].tolist() for name in ("label", "source", "group"))
     yield judge_source(plain.embedding, label, source, group, run.classes, drawing)
     is_mapped = opened.drawn(films.side, _MOST_MAPPED, drawing.seed)
-    finding, pictures["heatmaps"] = _of_heatmaps(opened.where(is_mapped), drawing, out)
+    finding, pictures["heatmaps"] = _of_heatmaps(opened.where(is_mapped), plain.where(is_mapped), drawing, out)
     yield finding
     is_changed = opened.drawn(films.side, _MOST_CHANGED, drawing.seed)
-    some, before, calibration = opened.where(is_changed), plain.where(is_changed), run.calibration()
+    some, before = opened.where(is_changed), plain.where(is_changed)
     stamped = {stamp.key: some.scores(stamp.draw(some.pixels), f"Stamping: {stamp.key}", out) for stamp in STAMPS}
     yield judge_stamps(before, stamped, drawing, calibration=calibration)
     rng = np.random.default_rng(drawing.seed)
     changed = {
-        change.key: some.scores(change.apply(some.pixels, rng), f"{change.title}, {change.strength}", out)
+        change.key: some.scores(change.apply(some.pixels, rng), f"{change.title}, {change.strength}", out, calibration)
         for change in CHANGES
     }
     yield judge_robustness(before, changed, drawing, calibration=calibration)
@@ -198,12 +195,15 @@ def _of_the_run(
     pictures["robustness"] = shown_changes(some, drawing.seed)
 
 
-def _of_heatmaps(films: RunFilms, drawing: Resampling, out: Progress) -> tuple[Finding, Sequence[Shown]]:
-    """Check 7, and the mean map of each class. "unknown" where the network has no maps."""
+def _of_heatmaps(
+    films: RunFilms, answered: Predictions, drawing: Resampling, out: Progress
+) -> tuple[Finding, Sequence[Shown]]:
+    """Check 7, and the mean map of each answer. "unknown" where the network has no maps. answered: scores of the films."""
     from plainfilm.judge.audit.heatmap_share import judge_heatmaps
 
     classes = films.asked.run.classes
-    label, group = films.rows["label"].tolist(), films.rows["group"].tolist()
+    label = [classes[place] for place in answered.logit.argmax(1)]
+    group = films.rows["group"].tolist()
     try:
         with out.task("Mapping", len(films.rows)) as task:
             maps = films.asked.answer_maps(films.pixels, task)

@@ -16,6 +16,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from plainfilm.core.calibration import Calibration
+from plainfilm.core.chest import reasons
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.masks import lung_masks
 from plainfilm.core.predictions import Predictions
@@ -23,6 +25,7 @@ from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Progress
 from plainfilm.core.regions import Seen, hide_lungs, seen_parts
 from plainfilm.core.run import Run
+from plainfilm.core.thumbnail import thumbnail
 from plainfilm.core.words import counted
 from plainfilm.errors import BadManifest, BadPredictions
 from plainfilm.prepare.left_out import LeftOutPlan
@@ -230,12 +233,21 @@ class RunFilms:
         rows = self.rows[chosen].reset_index(drop=True)
         return RunFilms(self.asked, rows, self.pixels[chosen], self.lungs[chosen])
 
-    def scores(self, pixels: NDArray[np.uint8], label: str, progress: Progress) -> Predictions:
-        """Scores of these films with other pixels, (N, S, S) uint8."""
+    def scores(
+        self, pixels: NDArray[np.uint8], label: str, progress: Progress, calibration: Calibration | None = None
+    ) -> Predictions:
+        """Scores of these films with other pixels, (N, S, S) uint8.
+
+        calibration: the run's, where it is to be asked too which of them are turned away.
+        """
         run = self.asked.run
         with progress.task(label, len(pixels)) as task:
             found = self.asked.scores(pixels, task)
-        return Predictions.of(self.rows, found.logit, run.classes, run.config.model, found.embedding)
+        table = Predictions.of(self.rows, found.logit, run.classes, run.config.model, found.embedding)
+        if calibration is None:
+            return table
+        gate = reasons(np.stack([thumbnail(film) for film in pixels]))
+        return table.with_reasons(calibration.reasons_to_turn_away(gate, found.embedding))
 
     def with_parts_hidden(self, progress: Progress) -> dict[str, Predictions]:
         """Scores with the lungs, and with everything but the lungs, hidden."""

@@ -42,9 +42,9 @@ def shown_hidden(films: RunFilms) -> list[Shown]:
 
 
 def shown_maps(films: RunFilms, maps: NDArray[np.float32], label: Sequence[str]) -> list[Shown]:
-    """For each class the mean of its films, under the mean of their maps, each map brought to a sum of one before.
+    """For each answer the mean of its films, under the mean of their maps, each map brought to a sum of one before.
 
-    maps: (N, h, w) raw, of each film's own answer. The line is where half of the films have lungs.
+    maps: (N, h, w) raw, of each film's own answer. label: the answers. The line is where half of the films have lungs.
     """
     from plainfilm.judge.audit.page import Shown
     from plainfilm.judge.overlay import overlay
@@ -58,7 +58,11 @@ def shown_maps(films: RunFilms, maps: NDArray[np.float32], label: Sequence[str])
         if chosen.any():
             film = films.pixels[chosen].mean(0).astype(np.uint8)
             picture = overlay(film, even[chosen].mean(0), films.lungs[chosen].mean(0) >= 0.5, len(film))
-            drawn.append(Shown(picture[..., ::-1], f"{name}: mean map of {counted(int(chosen.sum()), 'film')}"))
+            drawn.append(
+                Shown(
+                    picture[..., ::-1], f"{name}: mean map of {counted(int(chosen.sum()), 'film')} that got this answer"
+                )
+            )
     return drawn
 
 

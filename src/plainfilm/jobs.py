@@ -25,7 +25,7 @@ from plainfilm.core.manifest import SPLITS, Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
-from plainfilm.errors import BadImage, BadManifest, BadRun, MissingExtra
+from plainfilm.errors import BadImage, BadRun, MissingExtra
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.sections.settings import Augment, Example
 
@@ -119,11 +119,7 @@ def evaluate_run(
 
     out: Progress = progress or Silence()
     run.require_complete()
-    manifest = manifest or Manifest.open(run.manifest_path)
-    if manifest.fingerprint != run.fingerprint:
-        raise BadManifest(
-            f"is not the manifest that {run.directory} was trained on, or it has changed since", manifest.path
-        )
+    manifest = run.own_manifest(manifest)
     wishes = wishes or Wishes()
     wishes.check(run.classes)
     if "test" in splits:

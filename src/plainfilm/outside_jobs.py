@@ -74,7 +74,7 @@ def evaluate_outside(
     from plainfilm.judge.outside.page import write_outside_report
     from plainfilm.learn.infer import predict_all
 
-    trained_on = _checked(run, trained_on) if trained_on else _trained_on(run)
+    trained_on = run.own_manifest(trained_on) if trained_on else _trained_on(run)
     calibration = _calibration(run, trained_on, out)
     own = _own(run, trained_on, out)
     pictures = hashlib.sha256("\n".join(sorted(films["sha256"])).encode()).hexdigest()
@@ -118,21 +118,12 @@ def _free_place(run: Run, manifest: Manifest, directory: Path | None) -> Path:
     return place
 
 
-def _checked(run: Run, manifest: Manifest) -> Manifest:
-    if manifest.fingerprint != run.fingerprint:
-        raise BadManifest(
-            f"is not the manifest that {run.directory} was trained on, or it has changed since", manifest.path
-        )
-    return manifest
-
-
 def _trained_on(run: Run) -> Manifest | None:
     """The manifest of the training where it still is as it was."""
     try:
-        manifest = Manifest.open(run.manifest_path)
+        return run.own_manifest()
     except BadManifest:
         return None
-    return manifest if manifest.fingerprint == run.fingerprint else None
 
 
 def _calibration(run: Run, trained_on: Manifest | None, out: Progress) -> Calibration:

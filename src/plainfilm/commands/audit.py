@@ -24,7 +24,9 @@ def audit_command(
     target: Annotated[Path, typer.Argument(help="A run, or a manifest before any training.")],
     directory: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="Folder for the audit of a manifest [audit/ beside it]; a run keeps its own."),
+        typer.Option(
+            "-o", "--output", help="Folder for the audit of a manifest [audit/ beside it]; a run keeps its own."
+        ),
     ] = None,
     manifest: Annotated[
         Path | None, typer.Option(help="The manifest that the run was trained on, where it has moved.")

@@ -40,7 +40,7 @@ from plainfilm.core.files import (
 )
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.preprocess import Preprocess
-from plainfilm.errors import BadConfig, BadRun
+from plainfilm.errors import BadConfig, BadManifest, BadRun
 
 FORMAT_VERSION = 1
 
@@ -130,6 +130,18 @@ class Run:
         """Raise BadRun unless the training ended."""
         if not self.is_complete:
             raise BadRun('is not finished: go on with "plainfilm train ... --resume"', self.directory)
+
+    def own_manifest(self, manifest: Manifest | None = None) -> Manifest:
+        """The manifest that the run was trained on: the one given, or the one that lies where it lay.
+
+        Raises BadManifest where it is gone, another, or has changed since.
+        """
+        manifest = manifest or Manifest.open(self.manifest_path)
+        if manifest.fingerprint != self.fingerprint:
+            raise BadManifest(
+                f"is not the manifest that {self.directory} was trained on, or it has changed since", manifest.path
+            )
+        return manifest
 
     def mark_complete(self, facts: Mapping[str, Any]) -> None:
         """Say that the training ended, and how."""

@@ -34,8 +34,10 @@ from plainfilm.core.thumbnail import THUMBNAIL_PX, thumbnail
 from plainfilm.errors import BadImage
 from plainfilm.learn.bodies import Film, Rng, cloud
 from plainfilm.learn.drawings import drawn_pictures, no_longer_a_chest
+from plainfilm.learn.onnx_file import write_onnx
 
 EMBEDDING = 64
+OUTPUTS = ("logit", "distance")
 _BATCH = {"upright": 96, "posed": 64, "spoiled": 48, "drawn": 40, "others": 16}
 _DRAWN = 4000  # pictures drawn before the training begins; each is shown changed each time
 _COPIES = 16  # changed copies of each validation film, for the limits
@@ -367,20 +369,6 @@ def fit_limits(path: Path, films: NDArray[np.uint8], seed: int = 1) -> dict[str,
     return limits
 
 
-def write_onnx(network: ChestNetwork, path: Path) -> None:
-    """Write the network as ONNX with any number of films."""
-    films = torch.rand(2, 1, INPUT_PX, INPUT_PX)
-    network = network.float().to(memory_format=torch.contiguous_format)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    names = {"input_names": ["films"], "output_names": ["logit", "distance"], "dynamic_shapes": {"films": {0: "count"}}}
-    torch.onnx.export(network, (films,), path, dynamo=True, external_data=False, opset_version=18, **names)  # type: ignore[arg-type]
-    model = onnx.load(path)
-    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
-        part.doc_string = ""
-        del part.metadata_props[:]  # where in this machine's files each operation was written
-    onnx.save(model, path)
-
-
 def _read(paths: list[Path]) -> Iterator[NDArray[np.uint8] | NDArray[np.uint16]]:
     for path in paths:
         try:
@@ -414,7 +402,7 @@ def main() -> None:
     drawn = drawn_pictures(_DRAWN, np.random.default_rng(0))
     network = train_chest_network(Pictures(films, others, drawn, seed=0), options.minutes)
     fit_cloud(network, films)
-    write_onnx(network, options.output)
+    write_onnx(network, INPUT_PX, OUTPUTS, options.output)
     print(fit_limits(options.output, validation))
 
 

@@ -20,7 +20,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import onnx
 import pandas as pd
 import torch
 import torch.nn.functional as F
@@ -32,8 +31,10 @@ from plainfilm.core.lungs import INPUT_PX, network_input
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.preprocess import to_uint8
 from plainfilm.learn.lung_pictures import SOURCE_PX, LungPictures, MaskedFilms
+from plainfilm.learn.onnx_file import write_onnx
 
 BATCH = 32
+OUTPUTS = ("lungs", "presence")
 _WITHOUT_LUNGS = 0.2  # share of the pictures
 _WEIGHT = {"first": 1.0, "further": 0.25, "unmasked": 0.5}  # how often films of a kind are drawn
 _UNMASKED = 1500  # films without masks, at most
@@ -257,20 +258,6 @@ def _ahead(pictures: LungPictures) -> Iterator[tuple[torch.Tensor, torch.Tensor]
                 batch.cancel()
 
 
-def write_onnx(network: LungNetwork, path: Path) -> None:
-    """Write the network as ONNX with any number of films."""
-    films = torch.rand(2, 1, INPUT_PX, INPUT_PX)
-    network = network.eval().float().to(memory_format=torch.contiguous_format)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    names = {"input_names": ["films"], "output_names": ["lungs", "presence"], "dynamic_shapes": {"films": {0: "count"}}}
-    torch.onnx.export(network, (films,), path, dynamo=True, external_data=False, opset_version=18, **names)  # type: ignore[arg-type]
-    model = onnx.load(path)
-    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
-        part.doc_string = ""
-        del part.metadata_props[:]  # where in this machine's files each operation was written
-    onnx.save(model, path)
-
-
 def main() -> None:
     """Train on the films of some manifests and write the ONNX file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -287,7 +274,8 @@ def main() -> None:
     print(f"{counts} films with masks, {0 if unmasked is None else len(unmasked)} without", flush=True)
     pictures = LungPictures(sets, weights, _WITHOUT_LUNGS, seed=0)
     validation = masked_films(manifests[0], "val")
-    write_onnx(train_lung_network(pictures, options.minutes, validation, unmasked), options.output)
+    network = train_lung_network(pictures, options.minutes, validation, unmasked)
+    write_onnx(network, INPUT_PX, OUTPUTS, options.output)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import onnx
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from torch import nn
 from plainfilm.core.image import FILM_SUFFIXES, read_film
 from plainfilm.core.thumbnail import thumbnail
 from plainfilm.errors import BadImage
+from plainfilm.learn.onnx_file import write_onnx
 
 INPUT_PX = 64
 EMBEDDING = 64
@@ -166,20 +166,6 @@ def train_twin_network(thumbnails: NDArray[np.uint8], minutes: float, seed: int 
     return network.eval()
 
 
-def write_onnx(network: TwinNetwork, path: Path) -> None:
-    """Write the network as ONNX with any number of films."""
-    films = torch.rand(2, 1, INPUT_PX, INPUT_PX)
-    network = network.float().to(memory_format=torch.contiguous_format)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    names = {"input_names": ["films"], "output_names": ["embedding"], "dynamic_shapes": {"films": {0: "count"}}}
-    torch.onnx.export(network, (films,), path, dynamo=True, external_data=False, opset_version=18, **names)  # type: ignore[arg-type]
-    model = onnx.load(path)
-    for part in (model, model.graph, *model.graph.node, *model.graph.value_info, *model.graph.initializer):
-        part.doc_string = ""
-        del part.metadata_props[:]  # where in this machine's files each operation was written
-    onnx.save(model, path)
-
-
 def _thumbnails(folders: list[Path]) -> NDArray[np.uint8]:
     found = []
     for path in sorted(
@@ -201,7 +187,7 @@ def main() -> None:
     options = parser.parse_args()
     thumbnails = _thumbnails(options.folders)
     print(f"{len(thumbnails)} films")
-    write_onnx(train_twin_network(thumbnails, options.minutes), options.output)
+    write_onnx(train_twin_network(thumbnails, options.minutes), INPUT_PX, ("embedding",), options.output)
 
 
 if __name__ == "__main__":

@@ -112,7 +112,7 @@ def show_file(evidence: Evidence, _told: str) -> Iterator[Html]:
                 branch("The run", BLUE, interval_in(run, key)),
             ],
             SCORES[key].lower().replace("auroc", "AUROC"),
-            "The file alone: size, format, compression, border, grey levels.",
+            "The file alone: size and shape, format, grey range, border.",
             ends=WHOLE,
             lines=[
                 *([CHANCE] if key == "macro_auroc" else []),

@@ -41,10 +41,10 @@ def preprocess(evidence: Evidence) -> Fact:
     """From pixels to input; the same in training, test and use."""
     recipe = evidence.run.preprocess
     contrast = f"gamma {recipe.gamma:g}" if recipe.contrast == "gamma" else recipe.contrast
+    seen = "the whole film" if recipe.region == "film" else "the lungs, as the segmenter finds them"
     return Fact.of(
-        f"Each film is made grey in 8 bits and square ({recipe.fit}) with {recipe.size} pixels a side; contrast: {contrast}; seen: "
-        f"{'the whole film' if recipe.region == 'film' else 'the lungs, as the segmenter finds them'}; grey levels in 0..1 less {recipe.mean:g}, "
-        f"divided by {recipe.std:g}. The same recipe serves training, test and use."
+        f"Each film is made grey in 8 bits and square ({recipe.fit}) with {recipe.size} pixels a side; contrast: {contrast};"
+        f" seen: {seen}; grey levels in 0..1 less {recipe.mean:g}, divided by {recipe.std:g}. The same recipe serves training, test and use."
     )
 
 
