@@ -44,7 +44,8 @@ def preprocess(evidence: Evidence) -> Fact:
     seen = "the whole film" if recipe.region == "film" else "the lungs, as the segmenter finds them"
     return Fact.of(
         f"Each film is made grey in 8 bits and square ({recipe.fit}) with {recipe.size} pixels a side; contrast: {contrast};"
-        f" seen: {seen}; grey levels in 0..1 less {recipe.mean:g}, divided by {recipe.std:g}. The same recipe serves training, test and use."
+        f" seen: {seen}; grey levels in 0..1 less {recipe.mean:g}, divided by {recipe.std:g}. The same recipe serves training,"
+        " test and use."
     )
 
 
