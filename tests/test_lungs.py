@@ -34,6 +34,7 @@ from plainfilm.core.lungs import (
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Silence
+from plainfilm.core.run import Run
 from plainfilm.learn.drawings import DRAWN
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.phantom import FINDINGS, render_phantom
@@ -326,3 +327,13 @@ def test_another_segmenter_is_another_cache(manifest: Manifest, monkeypatch: pyt
     monkeypatch.setattr(films, "segmenter_version", lambda: "another")
     after = [films._key(manifest.ok, recipe) for recipe in recipes]
     assert before[0] == after[0] and before[1] != after[1]
+
+
+def test_a_run_of_another_segmenter_says_so(tmp_path: Path) -> None:
+    (tmp_path / "environment.json").write_text('{"inputs": {"segmenter": "1-older"}}')
+    recipe = Preprocess(size=64, region="lungs")
+    run = Run(tmp_path, ("COVID", "Normal"), TINY, recipe, "", tmp_path / "manifest.csv")
+    assert "another version of the segmenter found (1-older, not " in run.segmenter_note
+    (tmp_path / "environment.json").write_text(f'{{"inputs": {{"segmenter": "{segmenter_version()}"}}}}')
+    assert run.segmenter_note == ""
+    assert dataclasses.replace(run, preprocess=Preprocess(size=64)).segmenter_note == ""

@@ -38,6 +38,7 @@ from plainfilm.core.files import (
     write_json,
     write_text,
 )
+from plainfilm.core.lungs import segmenter_version
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.preprocess import Preprocess
 from plainfilm.errors import BadConfig, BadManifest, BadRun
@@ -76,7 +77,9 @@ class Run:
         if manifest.path is None:
             raise BadRun("cannot be made from a manifest that was never written", directory)
         run = cls(directory, manifest.classes, config, config.preprocess, manifest.fingerprint, manifest.path.resolve())
-        write_json(run / "environment.json", provenance(config.seed, manifest=manifest.fingerprint))
+        segmenter = {"segmenter": segmenter_version()} if run.preprocess.region == "lungs" else {}
+        made = provenance(config.seed, manifest=manifest.fingerprint, **segmenter)
+        write_json(run / "environment.json", made)
         write_json(run / "preprocess.json", run.preprocess.to_dict())
         write_json(
             run / "run.json",
@@ -142,6 +145,20 @@ class Run:
                 f"is not the manifest that {self.directory} was trained on, or it has changed since", manifest.path
             )
         return manifest
+
+    @property
+    def segmenter_note(self) -> str:
+        """What to know where the run was trained on lungs that another version of the segmenter found; "" elsewhere."""
+        path = self / "environment.json"
+        if self.preprocess.region != "lungs" or not path.is_file():
+            return ""
+        known = read_json(path, BadRun).get("inputs", {}).get("segmenter", "")
+        if known == segmenter_version():
+            return ""
+        return (
+            f"note: {self.directory} was trained on lungs that another version of the segmenter found"
+            f" ({known or 'unknown'}, not {segmenter_version()}): its scores may differ from those it had then"
+        )
 
     def mark_complete(self, facts: Mapping[str, Any]) -> None:
         """Say that the training ended, and how."""

@@ -112,7 +112,7 @@ def _scored(
     run: Run, manifest: Manifest, cache: FilmCache, places: NDArray[np.int64], progress: Progress
 ) -> Predictions:
     """Scores of some films of a cache, then a row for each film of the manifest that cannot be read."""
-    network = _ready(run, cache.device)
+    network = _ready(run, cache.device, progress)
     scores = score_cache(network, cache, places, run.preprocess, progress, "Scoring films")
     is_wild = ~np.isfinite(scores.logit).all(axis=1)
     if is_wild.any():
@@ -138,7 +138,7 @@ def predict_films(run: Run, paths: Sequence[Path], calibration: Calibration, pro
         are found are turned away as well.
     """
     device = chosen_device(run.config.device)
-    network = _ready(run, device)
+    network = _ready(run, device, progress)
     rows, logits, reasons = [], [], []
     blank = np.full(len(run.classes), np.nan, np.float32)
     with ThreadPoolExecutor(cpu_count() or 1) as pool, progress.task("Predicting", len(paths)) as task:
@@ -172,7 +172,10 @@ def model_name(run: Run) -> str:
     return f"{run.directory.resolve().name} ({run.config.model})"
 
 
-def _ready(run: Run, device: torch.device) -> nn.Module:
+def _ready(run: Run, device: torch.device, progress: Progress) -> nn.Module:
+    """The run's network on a device, in evaluation mode."""
+    if note := run.segmenter_note:
+        progress.say(note)
     return load_network(run).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
