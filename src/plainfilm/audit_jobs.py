@@ -15,12 +15,11 @@ from plainfilm.core.association import classes_tied_to_source
 from plainfilm.core.audit import CHECKS, Audit, Finding
 from plainfilm.core.files import make_directory, provenance, read_json, refuse_foreign
 from plainfilm.core.manifest import Manifest
-from plainfilm.core.maps import share_inside
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.regions import SEEN, Seen
 from plainfilm.core.run import Run
-from plainfilm.errors import BadConfig, BadManifest
+from plainfilm.errors import BadManifest, BadRun
 from plainfilm.jobs import require_extra
 from plainfilm.prepare.inspection import inspect
 from plainfilm.prepare.left_out import leave_sources_out
@@ -178,7 +177,7 @@ def _of_the_run(
     label, source, group = (opened.rows[name].tolist() for name in ("label", "source", "group"))
     yield judge_source(plain.embedding, label, source, group, run.classes, drawing)
     is_mapped = opened.drawn(films.side, _MOST_MAPPED, drawing.seed)
-    finding, pictures["heatmaps"] = _of_heatmaps(opened.where(is_mapped), plain.where(is_mapped), drawing, out)
+    finding, pictures["heatmaps"] = _of_heatmaps(opened.where(is_mapped), drawing, out)
     yield finding
     is_changed = opened.drawn(films.side, _MOST_CHANGED, drawing.seed)
     some, before = opened.where(is_changed), plain.where(is_changed)
@@ -195,26 +194,21 @@ def _of_the_run(
     pictures["robustness"] = shown_changes(some, drawing.seed)
 
 
-def _of_heatmaps(
-    films: RunFilms, answered: Predictions, drawing: Resampling, out: Progress
-) -> tuple[Finding, Sequence[Shown]]:
-    """Check 7, and the mean map of each answer. "unknown" where the network has no maps. answered: scores of the films."""
+def _of_heatmaps(films: RunFilms, drawing: Resampling, out: Progress) -> tuple[Finding, Sequence[Shown]]:
+    """Check 7, and the mean map of each answer. "unknown" where the network has no maps."""
     from plainfilm.judge.audit.heatmap_share import judge_heatmaps
+    from plainfilm.learn.explain import map_shares
 
-    classes = films.asked.run.classes
-    label = [classes[place] for place in answered.logit.argmax(1)]
-    group = films.rows["group"].tolist()
+    run, group = films.asked.run, films.rows["group"].tolist()
     try:
-        with out.task("Mapping", len(films.rows)) as task:
-            maps = films.asked.answer_maps(films.pixels, task)
-    except BadConfig as error:
-        nothing = np.full(len(label), np.nan)
-        finding = judge_heatmaps(label, nothing, nothing, group, classes, drawing)
-        return replace(finding, verdict="unknown", told=(f"{error}.",)), ()
-    has_lungs = films.lungs.any((1, 2))
-    inside = np.where(has_lungs, share_inside(maps, films.lungs), np.nan)
-    finding = judge_heatmaps(label, inside, films.lungs.mean((1, 2)), group, classes, drawing)
-    return finding, shown_maps(films, maps, label)
+        maps = map_shares(run, films.asked.fitted(films.pixels), films.lungs, out)
+    except BadRun as error:
+        nothing = np.full(len(group), np.nan)
+        finding = judge_heatmaps(films.rows["label"].tolist(), nothing, nothing, group, run.classes, drawing)
+        return replace(finding, verdict="unknown", told=(f"{error.message}.",)), ()
+    answer = [run.classes[place] for place in maps.logit.argmax(1)]
+    finding = judge_heatmaps(answer, maps.share_in_lungs, maps.lungs_share, group, run.classes, drawing)
+    return finding, shown_maps(films, answer, maps.mean_map)
 
 
 def _of_the_file(manifest: Manifest, run: Run | None) -> Finding:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.audit_networks import SEEN_NAMES, RunFilms, SmallFilms
-from plainfilm.core.maps import positive
 from plainfilm.core.regions import SEEN, hide_lungs, seen_parts
 from plainfilm.core.words import counted
 
@@ -41,28 +40,22 @@ def shown_hidden(films: RunFilms) -> list[Shown]:
     ]
 
 
-def shown_maps(films: RunFilms, maps: NDArray[np.float32], label: Sequence[str]) -> list[Shown]:
-    """For each answer the mean of its films, under the mean of their maps, each map brought to a sum of one before.
+def shown_maps(films: RunFilms, answer: Sequence[str], mean_map: NDArray[np.float32]) -> list[Shown]:
+    """For each answer the mean of its films, under the mean of their maps. The line is where half of the films have lungs.
 
-    maps: (N, h, w) raw, of each film's own answer. label: the answers. The line is where half of the films have lungs.
+    mean_map: (C, h, w), NaN for a class that was never answered.
     """
     from plainfilm.judge.audit.page import Shown
     from plainfilm.judge.overlay import overlay
 
-    strength = positive(maps)
-    total = strength.sum(axis=(1, 2), keepdims=True)
-    even = np.divide(strength, total, out=np.zeros_like(strength), where=total > 0)
     drawn = []
-    for name in films.asked.run.classes:
-        chosen = np.array([one == name for one in label])
-        if chosen.any():
+    for name, strength in zip(films.asked.run.classes, mean_map, strict=True):
+        chosen = np.array([one == name for one in answer])
+        if chosen.any() and not np.isnan(strength).any():
             film = films.pixels[chosen].mean(0).astype(np.uint8)
-            picture = overlay(film, even[chosen].mean(0), films.lungs[chosen].mean(0) >= 0.5, len(film))
-            drawn.append(
-                Shown(
-                    picture[..., ::-1], f"{name}: mean map of {counted(int(chosen.sum()), 'film')} that got this answer"
-                )
-            )
+            picture = overlay(film, strength, films.lungs[chosen].mean(0) >= 0.5, len(film))
+            told = f"{name}: mean map of {counted(int(chosen.sum()), 'film')} with this answer"
+            drawn.append(Shown(picture[..., ::-1], told))
     return drawn
 
 

@@ -14,7 +14,6 @@ from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Task
 from plainfilm.core.run import Run
 from plainfilm.learn.device import chosen_device
-from plainfilm.learn.heatmaps import heatmaps, map_source
 from plainfilm.learn.infer import Scores, network_input, scores_of
 from plainfilm.learn.model import load_network
 
@@ -37,34 +36,15 @@ class Asked:
     def scores(self, films: NDArray[np.uint8], task: Task) -> Scores:
         """films: (N, S, S) uint8 by the recipe `bare`, changed or not. task: is told of each film."""
         found = []
-        with ThreadPoolExecutor(cpu_count() or 1) as pool:
-            for start in range(0, len(films), _BATCH):
-                batch = self.fitted(films[start : start + _BATCH], pool)
-                found.append(scores_of(self.network, self.network_input(batch)))
-                task.advance(len(batch))
+        for start in range(0, len(films), _BATCH):
+            batch = torch.from_numpy(self.fitted(films[start : start + _BATCH])).unsqueeze(1).to(self.device)
+            found.append(scores_of(self.network, network_input(batch, self.run.preprocess)))
+            task.advance(len(batch))
         return Scores(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
 
-    def answer_maps(self, films: NDArray[np.uint8], task: Task) -> NDArray[np.float32]:
-        """The raw heatmap of each film's own answer, (N, h, w), signed; films as for `scores`.
-
-        Raises BadConfig where the network has no maps at this size.
-        """
-        source = map_source(self.network, films.shape[-1])
-        found = []
-        with ThreadPoolExecutor(cpu_count() or 1) as pool:
-            for start in range(0, len(films), _BATCH):
-                batch = self.fitted(films[start : start + _BATCH], pool)
-                maps = heatmaps(self.network, self.network_input(batch), source)
-                found.append(maps.strength[np.arange(len(batch)), maps.logit.argmax(1)])
-                task.advance(len(batch))
-        return np.concatenate(found)
-
-    def fitted(self, films: NDArray[np.uint8], pool: ThreadPoolExecutor) -> NDArray[np.uint8]:
-        """The films as the network sees them: (N, S, S) uint8."""
+    def fitted(self, films: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Films by the recipe `bare`, as the network sees them: (N, S, S) uint8."""
         if self.bare == self.run.preprocess:
             return np.ascontiguousarray(films)
-        return np.stack(list(pool.map(self.run.preprocess.fitted, films)))
-
-    def network_input(self, films: NDArray[np.uint8]) -> torch.Tensor:
-        """(N, S, S) uint8, fitted, as the network takes them."""
-        return network_input(torch.from_numpy(films).unsqueeze(1).to(self.device), self.run.preprocess)
+        with ThreadPoolExecutor(cpu_count() or 1) as pool:
+            return np.stack(list(pool.map(self.run.preprocess.fitted, films)))
