@@ -12,6 +12,7 @@ from typing import Any
 __version__ = version("plainfilm")
 
 _PUBLIC = {
+    "Audit": "plainfilm.core.audit",
     "Manifest": "plainfilm.core.manifest",
     "Predictions": "plainfilm.core.predictions",
     "PlainfilmError": "plainfilm.errors",
@@ -20,8 +21,11 @@ _PUBLIC = {
     "Run": "plainfilm.core.run",
     "SplitPlan": "plainfilm.prepare.split",
     "TrainConfig": "plainfilm.core.config",
+    "audit_manifest": "plainfilm.audit_jobs",
+    "audit_run": "plainfilm.audit_jobs",
     "compare_runs": "plainfilm.jobs",
     "evaluate_run": "plainfilm.jobs",
+    "explain_paths": "plainfilm.explain_jobs",
     "predict_paths": "plainfilm.jobs",
     "prepare": "plainfilm.prepare.ingest",
     "read_film": "plainfilm.core.image",

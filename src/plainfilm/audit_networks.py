@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.chest import reasons
+from plainfilm.core.lungs import segmenter_version
 from plainfilm.core.manifest import Manifest
-from plainfilm.core.masks import lung_masks
+from plainfilm.core.masks import FOUND, lung_masks
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Progress
@@ -156,10 +157,12 @@ def _probed(
     from plainfilm.learn.device import chosen_device
     from plainfilm.learn.probe import course_films, probe
 
+    shown = round(share * course_films(len(learnt)))
     key = hashlib.sha256(
         "\n".join(
             [
-                f"{_VERSION} {seed} {share} {films.manifest.fingerprint} {column or films.column} {films.lungs_by}",
+                f"{_VERSION} {seed} {shown} {films.manifest.fingerprint} {column or films.column}",
+                films.lungs_by + (segmenter_version() if films.lungs_by == FOUND else ""),
                 *films.rows["image_id"].iloc[learnt],
             ]
         ).encode()
@@ -172,7 +175,6 @@ def _probed(
                 return kept
         except BadPredictions:
             pass  # half a table, or another's: made anew
-    shown = round(share * course_films(len(learnt)))
     with progress.task(label, shown) as task:
         logit = probe(
             pixels(),

@@ -26,7 +26,7 @@ _BATCH = 32
 _MANY_FILMS = 2000  # from here on batches are twice as large
 _SCORED_AT_ONCE = 128
 _PASSES = 10
-_FEWEST_SHOWN = 10_000
+_FEWEST_SHOWN, _MOST_SHOWN = 10_000, 60_000
 _WIDTHS = (48, 96, 160)
 _PATCH_PX = 5  # of the first convolution: 25 principal patterns, each with either sign
 _RATE = 3e-3
@@ -64,8 +64,8 @@ class ProbeNetwork(nn.Module):
 
 
 def course_films(films: int) -> int:
-    """How many films a course shows, each time that one comes counted: ten passes, and more where there are few films."""
-    return max(_PASSES * films, _FEWEST_SHOWN)
+    """How many films a course shows, each time that one comes counted: ten passes; more where films are few, fewer where many."""
+    return min(max(_PASSES * films, _FEWEST_SHOWN), _MOST_SHOWN)
 
 
 def probe(
