@@ -72,13 +72,15 @@ def audit_manifest(
     *,
     column: str = "split",
     parts: Sequence[Seen] = SEEN,
+    has_leaks_checked: bool = True,
     seed: int = 0,
     progress: Progress | None = None,
 ) -> Audited:
     """The checks that need no trained run; writes audit.json, audit.html and networks/.
 
     directory: where to; audit/ beside the manifest where None. column: the split column. parts: of the film, on which networks
-    are retrained; the verdict rests on border and background, the others are for comparison.
+    are retrained; the verdict rests on border and background, the others are for comparison. has_leaks_checked: whether the films
+    are looked at again for leaks, which `plainfilm check` does too.
     Raises BadManifest where the split leaves too little to learn from or to judge, CannotWrite where `directory` holds
     something else.
     """
@@ -89,7 +91,8 @@ def audit_manifest(
     refuse_foreign(place, ("audit.json", "audit.html", "networks"), "audit of a manifest")
     films = SmallFilms.opened(manifest, column, out)
     name = manifest.path.resolve().parent.name
-    return Audited(_audit(films, parts, None, place, place / "networks", name, {}, seed, out), place / "audit.html", 0)
+    audit = _audit(films, parts, None, place, place / "networks", name, {}, seed, out, has_leaks_checked)
+    return Audited(audit, place / "audit.html", 0)
 
 
 def _audit(
@@ -102,6 +105,7 @@ def _audit(
     weights: dict[str, str],
     seed: int,
     out: Progress,
+    has_leaks_checked: bool = True,
 ) -> Audit:
     """All findings, written. place: of what is for reading. work: of the small networks' scores."""
     from plainfilm.judge.audit.headline import headline
@@ -115,7 +119,7 @@ def _audit(
         *_of_small_networks(films, parts, run, work, drawing, out),
         *(_of_the_run(films, run, drawing, pictures, out) if run else ()),
         _of_the_file(films.manifest, run),
-        _of_leaks(films, out),
+        *([_of_leaks(films, out)] if has_leaks_checked else ()),
     ]
     order = list(CHECKS)
     findings = tuple(sorted(found, key=lambda finding: order.index(finding.check)))
