@@ -22,6 +22,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+from plainfilm.core.regions import Seen
+
 KINDS = ("marker", "border", "grey", "texture")
 FIELDS = ("kind", "seed", "class", "share", "sources", "verdict", "failed", "warned", "highest", "low", "seconds")
 
@@ -53,7 +55,7 @@ def audit_case(case: Case) -> dict[str, object]:
         phantoms = make_phantoms(Path(work) / "phantoms", case.films, seed=1000 + case.seed, options=options)
         given = PrepareOptions(metadata=phantoms / "metadata.csv", twins=False)
         manifest = prepare(phantoms, Path(work) / "data", given)
-        parts = ("border", "background")
+        parts: tuple[Seen, ...] = ("border", "background")
         audit = audit_manifest(manifest, parts=parts, has_leaks_checked=False, seed=case.seed).audit
     less = audit.found("less")
     assert less is not None
