@@ -53,10 +53,12 @@ def audit_run(
     """
     require_extra("audit")
     from plainfilm.judge.report import rewrite_report
+    from plainfilm.learn.model import load_network
 
     out: Progress = progress or Silence()
     run.require_complete()
     manifest = run.own_manifest(manifest)
+    load_network(run)  # what cannot be asked is refused before anything is trained
     films = SmallFilms.opened(manifest, run.config.split, out)
     readings = run.record_test_reading("audit") if films.side == "test" else run.test_readings
     weights = {"weights_sha256": str(run.completion().get("weights_sha256", ""))}
@@ -114,9 +116,9 @@ def _audit(
 
     drawing = Resampling(seed=seed)
     make_directory(work)
-    pictures: dict[str, Sequence[Shown]] = {"less": shown_less(films)}
+    pictures: dict[str, Sequence[Shown]] = {}
     found = [
-        *_of_small_networks(films, parts, run, work, drawing, out),
+        *_of_small_networks(films, parts, run, work, drawing, pictures, out),
         *(_of_the_run(films, run, drawing, pictures, out) if run else ()),
         _of_the_file(films.manifest, run),
         *([_of_leaks(films, out)] if has_leaks_checked else ()),
@@ -131,13 +133,21 @@ def _audit(
 
 
 def _of_small_networks(
-    films: SmallFilms, parts: Sequence[Seen], run: Run | None, work: Path, drawing: Resampling, out: Progress
+    films: SmallFilms,
+    parts: Sequence[Seen],
+    run: Run | None,
+    work: Path,
+    drawing: Resampling,
+    pictures: dict[str, Sequence[Shown]],
+    out: Progress,
 ) -> Iterator[Finding]:
     """Checks 1 and 4: networks retrained on less, and without a source."""
     from plainfilm.judge.audit.left_out import judge_sources_left_out
     from plainfilm.judge.audit.less import judge_less
 
-    yield judge_less(retrained(films, parts, work, drawing.seed, out), films.side, _own_scores(run, films), drawing)
+    less = judge_less(retrained(films, parts, work, drawing.seed, out), films.side, _own_scores(run, films), drawing)
+    pictures["less"] = shown_less(films, less)
+    yield less
     is_tied = bool(classes_tied_to_source(films.rows, films.manifest.classes))
     try:
         plan = leave_sources_out(films.manifest, drawing.seed)

@@ -79,8 +79,7 @@ class SmallFilms:
             films = int((rows[column] == name).sum())
             if films < _FEWEST:
                 raise BadManifest(
-                    f"has {counted(films, 'labelled film')} in {column} {name}, and an audit needs {_FEWEST} or more:"
-                    " prepare it with a split",
+                    f"has {counted(films, 'readable, labelled film')} in {column} {name}, and an audit needs {_FEWEST} or more",
                     manifest.path,
                 )
         recipe = Preprocess(size=SIZE_PX)

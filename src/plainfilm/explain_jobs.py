@@ -84,6 +84,8 @@ def _places(run: Run, classes: Sequence[str]) -> list[int]:
     """The chosen classes by their places; none for each film's own answer."""
     if tuple(classes) == (ALL,) and ALL not in run.classes:
         return list(range(len(run.classes)))
+    if ALL in classes and ALL not in run.classes:
+        raise BadConfig("--class all stands for every class: leave out the others")
     unknown = [name for name in classes if name not in run.classes]
     if unknown:
         raise BadConfig(
@@ -128,9 +130,9 @@ def _explain_into(
         rows[place] = [_row(rows[place][0], one, answer, f"{_OVERLAYS}/{name}") for one in shown]
         kept.append(explanation)
         for one in shown:
-            line = "turned away" if reason else f"{one.name} {one.probability:.3f}"
+            line = f"{one.name}: turned away" if reason else f"{one.name} {one.probability:.3f}"
             if len(tiles) < MOST_ON_SHEET:
-                tiles.append((tile(explanation, one, opacity), Path(film).name, line))
+                tiles.append((tile(explanation, one, opacity), f"{place + 1}: {Path(film).name}", line))
             if len(pictured) < MOST_ON_PAGE:
                 pictured.append(Pictured.of(explanation, one, reason, opacity))
     table = pd.DataFrame([row for place in sorted(rows) for row in rows[place]], columns=list(_COLUMNS))

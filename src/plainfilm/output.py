@@ -181,6 +181,9 @@ def print_explained(explained: Any) -> bool:
     failing = int(mapped["verdict"].str.startswith("FAILS").sum())
     if failing:
         print(f"{failing} of {counted(len(mapped), 'map')} cannot be trusted; each says so on its face.")
+    untried = int(mapped["verdict"].str.startswith("not all tried").sum())
+    if untried:
+        print(f"{untried} of {counted(len(mapped), 'map')} could not be tried in everything.")
     for row in table[table["class"] == ""].to_dict("records"):
         print(
             f"{_short(printable(row['film']))}: "

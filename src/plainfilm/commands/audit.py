@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from plainfilm.commands.app import app
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.run import Run
-from plainfilm.errors import BadConfig
+from plainfilm.errors import BadConfig, BadRun, Interrupted
 from plainfilm.output import print_audit
 from plainfilm.terminal import progress_on
+
+if TYPE_CHECKING:
+    from plainfilm.audit_jobs import Audited
 
 
 @app.command(
@@ -36,17 +39,25 @@ def audit_command(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where the verdict is fail.")] = False,
 ) -> None:
     """Retrain small networks on less, ask the run about changed films, look for leaks; give a verdict with its evidence."""
+    if not target.exists():
+        raise BadRun("is missing: name a run's folder, or a manifest", target)
+    try:
+        audited = _audited(target, directory, manifest, split, seed)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped; the same command goes on with what is left") from None
+    print_audit(audited)
+    if strict and audited.audit.verdict == "fail":
+        raise typer.Exit(1)
+
+
+def _audited(target: Path, directory: Path | None, manifest: Path | None, split: str, seed: int) -> Audited:
     from plainfilm.audit_jobs import audit_manifest, audit_run
 
     if Run.is_run(target):
         if directory is not None or split != "split":
             raise BadConfig("-o and --split go with a manifest; a run keeps its audit, and has a split of its own")
         known = Manifest.open(manifest) if manifest else None
-        audited = audit_run(Run.open(target), manifest=known, seed=seed, progress=progress_on())
-    elif manifest is not None:
+        return audit_run(Run.open(target), manifest=known, seed=seed, progress=progress_on())
+    if manifest is not None:
         raise BadConfig(f"--manifest goes with a run, and {target} is none")
-    else:
-        audited = audit_manifest(Manifest.open(target), directory, column=split, seed=seed, progress=progress_on())
-    print_audit(audited)
-    if strict and audited.audit.verdict == "fail":
-        raise typer.Exit(1)
+    return audit_manifest(Manifest.open(target), directory, column=split, seed=seed, progress=progress_on())

@@ -10,6 +10,9 @@ import re
 
 _CONTROL_CHARACTERS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
+_ENDLESS = re.compile(r"[^\s_/]{41,}")
+_PIECE = re.compile(r".{1,20}", re.DOTALL)
+
 
 class Html(str):
     """A piece of page. Formatting it gives plain text again, which is escaped: a mistake shows, it does not run."""
@@ -38,5 +41,9 @@ def escaped(text: str) -> Html:
 
 
 def breakable(text: str) -> Html:
-    """The text, which a line may also break after an underscore or slash: class names are long."""
-    return text if isinstance(text, Html) else Html(re.sub(r"([_/])(?=\w)", r"\1<wbr>", escaped(text)))
+    """The text, which a line may also break after an underscore or slash, and anywhere in an endless word: names are long."""
+    if isinstance(text, Html):
+        return text
+    words = _ENDLESS.sub(lambda word: "\N{ZERO WIDTH SPACE}".join(_PIECE.findall(word.group())), text)
+    broken = re.sub(r"([_/])(?=\w)", r"\1<wbr>", escaped(words))
+    return Html(broken.replace("\N{ZERO WIDTH SPACE}", "<wbr>"))

@@ -51,7 +51,12 @@ class Lungs(NamedTuple):
 
 
 def find_lungs(pixels: Pixels) -> Lungs:
-    """The lungs of one film, (H, W) uint8 or uint16, of any size. A blank picture, or one that is no chest film, holds none."""
+    """The lungs of one film, (H, W) uint8 or uint16, of any size. A blank picture, or one that is no chest film, holds none.
+
+    Raises ValueError for pixels of another kind or shape.
+    """
+    if pixels.ndim != 2 or pixels.dtype not in (np.uint8, np.uint16) or not pixels.size:
+        raise ValueError(f"a film is (H, W) uint8 or uint16, and this is {pixels.shape} {pixels.dtype}")
     seen = network_input(pixels)
     outline = _outlines(seen[None])[0]
     height, width = pixels.shape

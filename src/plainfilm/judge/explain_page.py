@@ -77,7 +77,7 @@ class Pictured:
 def explain_page(run: Run, maps: pd.DataFrame, pictured: Sequence[Pictured], made: Mapping[str, Any]) -> str:
     """The page as HTML. maps: the table of explain.csv. pictured: the first of its maps."""
     mapped = maps[maps["class"] != ""]
-    sections = [_summary(mapped, pictured)] if len(mapped) else []
+    sections = [_summary(run, mapped, pictured)] if len(mapped) else []
     if pictured:
         sections.append(section("Maps", pairs(_couple(one) for one in pictured)))
     sections += _tables(mapped, maps[maps["class"] == ""])
@@ -87,7 +87,7 @@ def explain_page(run: Run, maps: pd.DataFrame, pictured: Sequence[Pictured], mad
     return page("What the network sees", sections, lead=lead, footer=_footer(made))
 
 
-def _summary(mapped: pd.DataFrame, pictured: Sequence[Pictured]) -> Section:
+def _summary(run: Run, mapped: pd.DataFrame, pictured: Sequence[Pictured]) -> Section:
     failing = int(mapped["verdict"].str.startswith("FAILS").sum())
     empty = int((mapped["verdict"] == EMPTY).sum())
     if failing:
@@ -96,12 +96,25 @@ def _summary(mapped: pd.DataFrame, pictured: Sequence[Pictured]) -> Section:
             f"{failing} of {counted(len(mapped), 'map')} cannot be trusted",
             "Each says so on its face, with the check that it fails.",
         )
+    elif untried := int((~mapped["verdict"].isin([PASSES, EMPTY])).sum()):
+        verdict = alert(
+            "note",
+            f"No map fails, and {untried} of {counted(len(mapped), 'map')} could not be tried in everything",
+            "Each says what was missing: lungs in the film, or places enough to compare.",
+        )
     else:
         verdict = alert(
             "pass", "No map fails a check", "That a map passes does not make it right: it is where the network looks."
         )
     parts = [verdict, paragraph(_WHAT), colour_scale(colours()[:, ::-1], "0", "the largest strength of a map")]
     parts += [paragraph(strong(f"{name}: "), words + ".") for name, words in _CHECKS]
+    if run.preprocess.region == "lungs":
+        parts.append(
+            paragraph(
+                "This network sees the lungs alone, all else is black to it: that its maps lie in the lungs says little, and"
+                " strength beside them speaks of their outline."
+            )
+        )
     if empty:
         parts.append(paragraph(f"{counted(empty, 'map')} empty: nothing in the film speaks for the class.", soft=True))
     if len(pictured) < len(mapped):

@@ -185,7 +185,12 @@ def _map_lines(one: Shown) -> list[tuple[str, tuple[int, int, int]]]:
         *lines,
         (f"in the lungs {number(trust.share_in_lungs)}, by chance {number(trust.lungs_share)}", _SOFT),
         (f"stable under shifts {number(trust.stability)}, expected {LEAST_STABILITY} or more", _SOFT),
-        (f"like shuffled networks' {number(trust.resemblance)}, at most {MOST_RESEMBLANCE}", _SOFT),
+        (
+            "like shuffled networks': too few places"
+            if math.isnan(trust.resemblance)
+            else f"like shuffled networks' {number(trust.resemblance)}, at most {MOST_RESEMBLANCE}",
+            _SOFT,
+        ),
         ("FAILS", _FAINT_ALARM) if trust.failures else (trust.verdict, _GOOD if trust.verdict == PASSES else _SOFT),
     ]
 

@@ -56,6 +56,7 @@ def explain_films(
     """
     network, source = _network_with_maps(run)
     device = next(network.parameters()).device
+    progress.say("Shuffling copies of the network, for the randomisation test")
     shuffled = shuffled_networks(network)
 
     def maps_of(any_network: nn.Module, films: torch.Tensor) -> Maps:

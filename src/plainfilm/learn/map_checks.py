@@ -24,6 +24,7 @@ from plainfilm.core.maps import correlation, film_maps, positive, rank_correlati
 from plainfilm.learn.heatmaps import Maps
 
 MapsOf = Callable[[nn.Module, torch.Tensor], Maps]
+_ROW = 2**22  # values that are moved together
 SHUFFLES = 5
 _SHIFT = 0.02  # of the film's side
 _FEWEST_PLACES = 9  # ranks of fewer agree by chance
@@ -65,9 +66,21 @@ def _shuffled(network: nn.Module, seed: int) -> nn.Module:
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
         for weights in forgetful.parameters():
-            order = torch.randperm(weights.numel(), generator=generator).to(weights.device)
-            weights.copy_(weights.flatten()[order].reshape(weights.shape))
+            weights.copy_(_permuted(weights, generator))
     return forgetful
+
+
+def _permuted(weights: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """The same values in another order; those of a large tensor by rows and within rows, far quicker than one by one."""
+    values = weights.flatten()
+    whole = len(values) // _ROW * _ROW
+    rest = values[whole:]
+    rest = rest[torch.randperm(len(rest), generator=generator).to(rest.device)]
+    rows = values[:whole].view(-1, _ROW)
+    if len(rows):
+        rows = rows[torch.randperm(len(rows), generator=generator).to(rows.device)]
+        rows = rows[:, torch.randperm(_ROW, generator=generator).to(rows.device)]
+    return torch.cat([rows.flatten(), rest]).reshape(weights.shape)
 
 
 def _resemblance(

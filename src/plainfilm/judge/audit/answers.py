@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.core.bootstrap import Interval, index_groups
+from plainfilm.core.bootstrap import Interval, format_interval, index_groups
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.ranking import Booleans, Floats, Integers
@@ -67,6 +67,17 @@ class Twice:
     def is_flipped(self) -> Booleans:
         """(N, K) whether the answer became another."""
         return np.asarray(self.after != self.before[:, None], np.bool_)
+
+    def nothing_to_lose(self, drawing: Resampling) -> str:
+        """Why a change can cost the run nothing: it is not surely better than naming the commonest class; "" where it is."""
+        (before,) = self._shares(self._is_right(self.before[:, None]), drawing)
+        commonest = float(np.bincount(self.label_index).max() / len(self.label_index))
+        if not before.low <= commonest:
+            return ""
+        return (
+            f"The run names {format_interval(before)} of these films rightly, and always naming the commonest class"
+            f" {commonest:.3f}: it is not surely better, so it has nothing to lose and this says nothing."
+        )
 
     def flipped(self, drawing: Resampling) -> list[Interval]:
         """K shares of films whose answer became another."""

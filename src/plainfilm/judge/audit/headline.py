@@ -23,6 +23,8 @@ def headline(findings: Sequence[Finding]) -> str:
     run, commonest = less.evidence["run"], less.evidence["commonest"]
     score = f"Accuracy {_accuracy(run):.2f}" if run else f"A small network reaches {_accuracy(rows['film']):.2f}"
     left = max(without)
+    if run and left > _accuracy(run):
+        return f"{score}; a small network reaches {left:.2f} without the lungs (the commonest class alone: {commonest:.2f})"
     if less.verdict == "pass":
         return f"{score}; without the lungs {left:.2f}, where naming the commonest class gives {commonest:.2f}"
     return f"{score}, of which {left:.2f} without the lungs (the commonest class alone: {commonest:.2f})"

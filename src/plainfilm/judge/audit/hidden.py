@@ -6,15 +6,27 @@ evidence: {"rows": [{"hidden": "nothing" | "lungs" | "background", "accuracy", "
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from plainfilm.core.audit import Finding, Verdict
-from plainfilm.core.bootstrap import format_interval, interval_json, interval_of
+from plainfilm.core.bootstrap import Interval, format_interval, interval_json, interval_of
 from plainfilm.core.predictions import Predictions
-from plainfilm.judge.audit.less import FAIL_AUROC, THRESHOLDS, WARN_AUROC, aurocs, commonest_share, level_of, measured
+from plainfilm.judge.audit.less import (
+    FAIL_AUROC,
+    FEWEST_GROUPS,
+    THRESHOLDS,
+    WARN_AUROC,
+    aurocs,
+    commonest_share,
+    groups_by_class,
+    how_much_is_possible,
+    level_of,
+    measured,
+)
 from plainfilm.judge.judged import Resampling
 from plainfilm.judge.trust import shares
 
@@ -43,21 +55,47 @@ def judge_hidden(scores: Mapping[str, Predictions], drawing: Resampling) -> Find
         rows.append({"hidden": hidden, **measured(table, drawing), "kept": interval_json(kept)})
     evidence = {"rows": rows, "commonest": commonest_share(plain), "thresholds": THRESHOLDS}
     strict = replace(drawing, level=1 - (1 - drawing.level) / len(plain.classes))
-    areas = {name: area for name, area in aurocs(scores["lungs"], strict).items() if not math.isnan(area.low)}
-    if not areas:
-        few = ("There are too few films, or too few groups, to tell.",)
-        return Finding("hidden", "unknown", _MEASURE, None, _THRESHOLD, few, "", evidence)
+    many = groups_by_class(plain)
+    areas = {
+        name: area
+        for name, area in aurocs(scores["lungs"], strict).items()
+        if not math.isnan(area.low) and many.get(name, 0) >= FEWEST_GROUPS
+    }
+    why_unknown = _why_unknown(scores, areas, rows)
+    if why_unknown:
+        return Finding("hidden", "unknown", _MEASURE, None, _THRESHOLD, (why_unknown,), "", evidence)
     name, highest = max(areas.items(), key=lambda item: item[1].low)
     verdict = level_of(highest.low)
     by_hidden = {row["hidden"]: row for row in rows}
     told = (
-        f"With the lungs hidden, the run still tells {name} from the rest with AUROC {format_interval(highest)}, and gives"
-        f" the answer that it gave before for {_text(by_hidden['lungs']['kept'])} of the films.",
+        f"With the lungs hidden, the run tells {name} from the rest with AUROC {format_interval(highest)}, where 0.5 is chance;"
+        f" it gives the answer that it gave before for {_text(by_hidden['lungs']['kept'])} of the films.",
+        *how_much_is_possible(verdict, highest),
         f"With everything but the lungs hidden, its accuracy goes from {_text(by_hidden['nothing']['accuracy'])} to"
         f" {_text(by_hidden['background']['accuracy'])}. A hidden part is black, which the run never saw in training, so a"
         " drop alone proves nothing; what remains does.",
     )
     return Finding("hidden", verdict, _MEASURE, highest, _THRESHOLD, told, _ADVICE[verdict], evidence)
+
+
+def _why_unknown(
+    scores: Mapping[str, Predictions], areas: Mapping[str, Interval], rows: Sequence[Mapping[str, Any]]
+) -> str:
+    """Why nothing can be said; "" where something can."""
+    if not areas:
+        return f"No class has films of {FEWEST_GROUPS} groups: too few to tell."
+    if np.ptp(scores["lungs"].logit, axis=0).max() == 0:
+        return (
+            "With the lungs hidden nothing is left that the run sees (region = lungs): every film gets the same scores, so this"
+            " says nothing."
+        )
+    accuracy, commonest = interval_of(rows[0]["accuracy"]), commonest_share(scores["nothing"])
+    if accuracy.low <= commonest:
+        return (
+            f"With nothing hidden the run names {format_interval(accuracy)} of the films rightly, and always naming the commonest"
+            f" class {commonest:.3f}: there is nothing to hide."
+        )
+    return ""
 
 
 def _text(value: Mapping[str, float | None]) -> str:

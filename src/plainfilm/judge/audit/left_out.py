@@ -18,6 +18,7 @@ from plainfilm.judge.judged import Resampling
 from plainfilm.judge.outside.left_out import judge_left_out
 
 WARN_LOSS, FAIL_LOSS = 0.05, 0.20
+FEWEST_FILMS = 30  # on either side; a loss on fewer is told and not judged
 _MEASURE = "largest loss of accuracy on a source never seen"
 _THRESHOLD = (
     f"warn where its interval begins at {WARN_LOSS:.2f} or above; fail from {FAIL_LOSS:.2f} where class and source are"
@@ -53,11 +54,14 @@ def judge_sources_left_out(
     for source, table in scores.items():
         found = judge_left_out(table, Calibration.none(table.classes), source, notes.get(source, ""), strict)
         if "accuracy" in found:
-            facts = {"source": source, "films": found["films"], "classes": found["classes"], "note": found["note"]}
+            facts = {name: found[name] for name in ("source", "films", "own_films", "classes", "note")}
             rows.append({**facts, **found["accuracy"]})
     evidence = {"rows": rows, "refused": dict(refused), "measure": "accuracy"}
-    losses = {row["source"]: interval_of(row["loss"]) for row in rows}
-    losses = {source: loss for source, loss in losses.items() if not math.isnan(loss.low)}
+    losses = {
+        row["source"]: interval_of(row["loss"])
+        for row in rows
+        if min(row["films"], row["own_films"]) >= FEWEST_FILMS and not math.isnan(interval_of(row["loss"]).low)
+    }
     if not losses:
         return Finding(
             "left_out",
@@ -65,7 +69,7 @@ def judge_sources_left_out(
             _MEASURE,
             None,
             _THRESHOLD,
-            reasons or ("No source is known.",),
+            _why_unknown(rows, reasons),
             _ADVICE["unknown"],
             evidence,
         )
@@ -74,7 +78,17 @@ def judge_sources_left_out(
     verdict: Verdict = "fail" if is_failure else "warn" if worst.low >= WARN_LOSS else "pass"
     told = [
         f"Without {row['source']}, a small network loses {format_interval(interval_of(row['loss']))} of accuracy on its"
-        f" {row['films']:,} films ({'; '.join(part for part in (', '.join(row['classes']), row['note']) if part)})."
+        f" {row['films']:,} films, against {row['own_films']:,} of other sources that it did not see either"
+        f" ({'; '.join(part for part in (', '.join(row['classes']), row['note']) if part)})."
         for row in sorted(rows, key=lambda row: row["source"] != source)
     ]
     return Finding("left_out", verdict, _MEASURE, worst, _THRESHOLD, (*told, *reasons), _ADVICE[verdict], evidence)
+
+
+def _why_unknown(rows: list[dict[str, Any]], reasons: tuple[str, ...]) -> tuple[str, ...]:
+    few = (
+        f"Without {row['source']}, too few films are left to judge by: {row['films']:,} of its own and {row['own_films']:,} of"
+        f" others, {FEWEST_FILMS} of each are needed."
+        for row in rows
+    )
+    return (*few, *reasons) or ("No source is known.",)

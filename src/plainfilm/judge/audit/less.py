@@ -1,6 +1,7 @@
 """Check 1: small networks of one kind, each retrained on less of the film. What stands where no lung is, is no finding.
 
-evidence: {"classes", "rows": [{"sees", "accuracy", "balanced_accuracy", "macro_auroc", "auroc": {CLASS}}], "run", "commonest"}
+evidence: {"classes", "rows": [{"sees", "accuracy", "balanced_accuracy", "macro_auroc", "auroc": {CLASS}}], "run", "commonest",
+"highest": {"sees", "label"}}
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from plainfilm.core.audit import Finding, Verdict
 from plainfilm.core.bootstrap import Interval, bootstrap, format_interval, interval_json
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
+from plainfilm.core.words import counted
 from plainfilm.judge.judged import JudgedFilms, Resampling
 
 WARN_AUROC, FAIL_AUROC = 0.60, 0.70
@@ -57,8 +59,8 @@ def judge_less(scores: Mapping[str, Predictions], side: str, run: Predictions | 
     present = [seen for seen in WITHOUT_LUNGS if seen in scores]
     strict = replace(drawing, level=1 - (1 - drawing.level) / (len(classes) * max(1, len(present))))
     areas = {(seen, name): area for seen in present for name, area in aurocs(scores[seen], strict).items()}
-    judged = next(iter(scores.values())).judged.table
-    many = judged.groupby("label")["group"].nunique()
+    every = next(iter(scores.values()))
+    many = groups_by_class(every)
     known = {
         place: area
         for place, area in areas.items()
@@ -71,6 +73,7 @@ def judge_less(scores: Mapping[str, Predictions], side: str, run: Predictions | 
         )
         return Finding("less", "unknown", _MEASURE, None, _THRESHOLD, (told,), _MORE_FILMS, evidence)
     (seen, name), highest = max(known.items(), key=lambda item: item[1].low)
+    evidence["highest"] = {"sees": seen, "label": name}
     verdict = level_of(highest.low)
     return Finding(
         "less",
@@ -78,7 +81,7 @@ def judge_less(scores: Mapping[str, Predictions], side: str, run: Predictions | 
         _MEASURE,
         highest,
         _THRESHOLD,
-        tuple(_told(rows, seen, name, highest)),
+        (*_told(rows, seen, name, highest, every), *how_much_is_possible(verdict, highest)),
         _ADVICE[verdict],
         evidence,
     )
@@ -112,10 +115,26 @@ def commonest_share(scores: Predictions) -> float:
     return float(count.max() / count.sum())
 
 
-def _told(rows: list[dict[str, Any]], seen: str, name: str, highest: Interval) -> list[str]:
+def groups_by_class(scores: Predictions) -> dict[str, int]:
+    """How many groups each class's judged films are of."""
+    return {str(name): int(count) for name, count in scores.judged.table.groupby("label")["group"].nunique().items()}
+
+
+def how_much_is_possible(verdict: Verdict, highest: Interval) -> list[str]:
+    """What a pass cannot exclude, where the films are few."""
+    if verdict != "pass" or highest.high < FAIL_AUROC:
+        return []
+    return [
+        f"So few films cannot exclude more: an AUROC of up to {highest.high:.2f} is possible. A pass says that nothing was found."
+    ]
+
+
+def _told(rows: list[dict[str, Any]], seen: str, name: str, highest: Interval, judged: Predictions) -> list[str]:
+    films = judged.judged.table
     told = [
-        f"A small network that sees {SEES[seen]} tells {name} from the rest with AUROC {format_interval(highest)}, an interval"
-        " that allows for having picked the highest."
+        f"A small network that sees {SEES[seen]} tells {name} from the rest with AUROC {format_interval(highest)}, on"
+        f" {counted(len(films), 'film')} of {counted(films['group'].nunique(), 'group')} that it never saw (validation and test);"
+        " the interval allows for having picked the highest."
     ]
     reached = {row["sees"]: row for row in rows}
     if "film" in reached:
@@ -125,7 +144,8 @@ def _told(rows: list[dict[str, Any]], seen: str, name: str, highest: Interval) -
             if part in reached and part != "film"
         )
         told.append(
-            f"Of accuracy {reached['film']['accuracy']['value']:.3f} on the whole film, the same kind of network reaches {parts}."
+            f"On the test films, of accuracy {reached['film']['accuracy']['value']:.3f} on the whole film, the same kind of network"
+            f" reaches {parts}."
         )
     return told
 
@@ -137,8 +157,8 @@ _ADVICE: dict[Verdict, str] = {
     "warn": "Look at what differs outside the lungs between the classes (plainfilm explore), and take it away or balance it.",
     "fail": (
         "Do not read the accuracy as knowledge of the disease. Find out what differs outside the lungs (plainfilm explore: mean"
-        " films, sources, sizes); take classes from the same sources; train with region = lungs, erasing and other"
-        " augmentation; judge on sources that supply every class."
+        " films, sources, sizes); take classes from the same sources; train with region = lungs where that is not done, with"
+        " erasing and other augmentation; judge on sources that supply every class."
     ),
     "unknown": _MORE_FILMS,
 }

@@ -62,9 +62,11 @@ def judge_robustness(
     loss = twice.loss(replace(drawing, level=1 - (1 - drawing.level) / len(places)))
     worst = max(places, key=lambda place: (max(np.nan_to_num(loss[place].low), WARNING_LOSS), loss[place].value))
     verdict = _verdict(loss[worst])
+    blind = twice.nothing_to_lose(drawing) if verdict == "pass" else ""
+    verdict = "unknown" if blind else verdict
     evidence = {"rows": rows, "thresholds": {"warns above": WARNING_LOSS, "fails above": FAILING_LOSS}}
     told = (
-        *([UNSURE] if verdict == "unknown" else []),
+        *([blind or UNSURE] if verdict == "unknown" else []),
         f"Of {counted(len(places), 'mild change')} of {counted(len(twice.group), 'film')}, {_named(made[worst])} costs most,"
         f" {format_interval(loss[worst])} of an accuracy of {np.mean(twice.before == twice.label_index):.3f}.",
         *_of_others(made, places, worst, loss),

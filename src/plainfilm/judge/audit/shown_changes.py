@@ -22,6 +22,8 @@ from plainfilm.judge.audit.reading import (
     words,
 )
 
+_EACH_ALONE = "Each interval is of its row alone; the verdict's allows for having looked at all rows."
+
 
 def show_stamps(evidence: Evidence, _told: str) -> Iterator[Html]:
     """How many answers each stamp changes, the worst first."""
@@ -33,7 +35,7 @@ def show_stamps(evidence: Evidence, _told: str) -> Iterator[Html]:
                 "Answers that a stamp changes",
                 branches[:ROWS_DRAWN],
                 "share of the films",
-                "The same films, with a small mark drawn into one corner.",
+                f"The same films, with a small mark drawn into one corner. {_EACH_ALONE}",
                 ends=from_zero(branches[:ROWS_DRAWN], threshold_lines(evidence)),
                 lines=threshold_lines(evidence),
             )
@@ -52,8 +54,8 @@ def show_robustness(evidence: Evidence, _told: str) -> Iterator[Html]:
     rows = rows_of(evidence)
     thresholds = threshold_lines(evidence)
     kinds = {
-        True: ("Mild changes", "What happens to a film between any two hospitals.", BLUE),
-        False: ("Stronger changes", "What should not happen to a film, and sometimes does.", GREEN),
+        True: ("Mild changes", f"What happens to a film between any two hospitals. {_EACH_ALONE}", BLUE),
+        False: ("Stronger changes", f"What should not happen to a film, and sometimes does. {_EACH_ALONE}", GREEN),
     }
     drawn = []
     for is_mild, (title, caption, colour) in kinds.items():

@@ -64,6 +64,8 @@ def judge_stamps(
         range(len(made)), key=lambda place: (max(np.nan_to_num(surely[place].low), WARNING_FLIPS), surely[place].value)
     )
     verdict = _verdict(surely[worst])
+    blind = twice.nothing_to_lose(drawing) if verdict == "pass" else ""
+    verdict = "unknown" if blind else verdict
     if twice.is_flipped.any():
         told = (
             f"{_named(made[worst])[0].upper()}{_named(made[worst])[1:]} changes the answer for {format_interval(surely[worst])} of"
@@ -77,7 +79,7 @@ def judge_stamps(
         _MEASURE,
         surely[worst],
         _THRESHOLD,
-        (UNSURE, told) if verdict == "unknown" else (told,),
+        (blind or UNSURE, told) if verdict == "unknown" else (told,),
         _advice(verdict, made[worst], toward[worst]),
         {"rows": rows, "thresholds": {"warns above": WARNING_FLIPS, "fails above": FAILING_FLIPS}},
     )
