@@ -112,6 +112,33 @@ def test_a_run_that_is_blind_without_lungs_passes():
     assert judge_hidden(hidden, DRAWING).verdict == "pass"
 
 
+def test_a_run_that_sees_nothing_without_lungs_or_knows_nothing_with_them_is_unknown():
+    constant = scores(0.0)
+    constant = Predictions.of(
+        rows(constant.table["label"].tolist(), split="test"), np.ones((180, 3), np.float32), CLASSES, "r"
+    )
+    blind = judge_hidden({"nothing": scores(4.0), "lungs": constant, "background": scores(4.0)}, DRAWING)
+    assert blind.verdict == "unknown" and "nothing is left that the run sees" in blind.told[0]
+    useless = judge_hidden({"nothing": scores(0.0), "lungs": scores(0.0, seed=1), "background": scores(0.0)}, DRAWING)
+    assert useless.verdict == "unknown" and "nothing to hide" in useless.told[0]
+
+
+def test_a_pass_of_few_films_says_what_it_cannot_exclude():
+    few = {
+        "film": scores(4.0, films=12),
+        "border": scores(0.0, films=12, seed=1),
+        "background": scores(0.0, films=12, seed=2),
+    }
+    found = judge_less(few, "test", None, DRAWING)
+    assert found.verdict == "pass" and "cannot exclude more: an AUROC of up to 0." in found.told[-1]
+    many = {
+        "film": scores(4.0, films=900),
+        "border": scores(0.0, films=900),
+        "background": scores(0.0, films=900, seed=2),
+    }
+    assert "exclude" not in judge_less(many, "test", None, DRAWING).told[-1]
+
+
 def left_out(own: float, there: float) -> Predictions:
     """Validation films of other sources, told by `own`, and the films of the source left out, told by `there`."""
     val, test = scores(own, split="val").table, scores(there, seed=1, split="test").table
@@ -132,6 +159,13 @@ def test_a_loss_on_a_source_never_seen_warns_and_fails_where_class_and_source_ar
     assert sound.verdict == "pass"
 
 
+def test_a_loss_on_few_films_is_told_and_not_judged():
+    table = left_out(4.0, 0.0)
+    few = table.where((table.table["split"] == "val") | (np.arange(len(table.table)) % 10 == 0))
+    found = judge_sources_left_out({"rome": few}, {}, {}, True, DRAWING)
+    assert found.verdict == "unknown" and "too few films are left to judge by: 18 of its own" in found.told[0]
+
+
 def test_sources_that_cannot_be_left_out_are_unknown_with_the_reason():
     found = judge_sources_left_out({}, {}, {"rsna": "Normal comes from rsna alone"}, True, DRAWING)
     assert found.verdict == "unknown" and "Normal comes from rsna alone" in found.told[0] and found.advice
@@ -145,6 +179,11 @@ def test_the_headline_says_what_is_left():
     assert headline([less(4.0, True)]).startswith("Accuracy 1.00, of which 0.9")
     assert "A small network reaches" in headline([less(4.0, False)])
     assert "; without the lungs 0.3" in headline([less(0.0, True)])
+    parts = {"film": scores(4.0), "border": scores(0.0, seed=1), "background": scores(4.0, seed=2)}
+    weak = judge_less(
+        parts, "test", scores(0.0, seed=3), DRAWING
+    )  # the run knows less than a small network without lungs
+    assert "; a small network reaches 0.9" in headline([weak]) and "of which" not in headline([weak])
     assert headline([]) == "What stands without the lungs was not measured"
 
 
@@ -228,6 +267,20 @@ def test_a_small_network_learns_a_sign_and_repeats_itself():
 def marked(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     """Films of which COVID alone carries the word PORTABLE."""
     return prepared(tmp_path_factory.mktemp("marked"), PhantomOptions(shortcut="marker", films_per_patient=1.5))
+
+
+def test_the_place_where_films_differ_is_shown_and_named():
+    from plainfilm.audit_pictures import _difference
+
+    rng = np.random.default_rng(0)
+    films = rng.integers(90, 110, (80, 64, 64), dtype=np.uint8)
+    is_of_class = np.arange(80) % 2 == 0
+    alike = _difference(films, is_of_class, "COVID films", "the border alone")
+    assert "no place stands out" in alike.caption
+    films[is_of_class, 2:6, 54:62] = 200
+    found = _difference(films, is_of_class, "COVID films", "the border alone")
+    assert "clearest at the upper right, where they are brighter by 10" in found.caption
+    assert found.picture[4, 58] == 255 and abs(int(found.picture[40, 10]) - 128) < 8
 
 
 @pytest.mark.slow

@@ -622,6 +622,15 @@ def test_robustness_of_one_group_or_without_mild_changes_is_unknown() -> None:
         judge_robustness(alike, {"rain": alike}, DRAWING)
 
 
+def test_a_run_with_one_answer_for_every_film_has_nothing_to_lose() -> None:
+    label = some_labels(300)
+    stuck = scores(np.zeros(300, np.int64), label)
+    robust = whole(judge_robustness(stuck, {"jpeg-75": stuck, "noise-1": stuck}, DRAWING))
+    stamps = whole(judge_stamps(stuck, {STAMPS[0].key: stuck}, DRAWING))
+    for found in (robust, stamps):
+        assert found.verdict == "unknown" and "nothing to lose" in found.told[0] and "0.333" in found.told[0]
+
+
 # 9: leaks -------------------------------------------------------------------------------------------------------------
 
 

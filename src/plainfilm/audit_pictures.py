@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from plainfilm.judge.audit.page import Shown
 
 
-_CLEAR = 0.5  # standard deviations: what stands out
+_CLEAR = 0.5  # standard deviations between films: what one may see
+_SURE = 6.0  # standard errors: what is no chance, though the clearest of thousands of pixels was picked
 _MEAN_OF = 1000  # films at most
 
 
@@ -59,7 +60,8 @@ def _difference(pixels: NDArray[np.uint8], is_of_class: NDArray[np.bool_], name:
     row, column = np.unravel_index(int(clear.argmax()), clear.shape)
     picture = np.clip(128 + apart * (127 / max(float(np.abs(apart).max()), 1)), 0, 255).astype(np.uint8)
     told = f"The mean of the {name} less that of all others ({part})"
-    if clear.max() < _CLEAR:
+    films = len(ours) * len(others) / len(pixels)
+    if clear.max() < max(_CLEAR, _SURE / films**0.5):
         return Shown(picture, f"{told}: no place stands out, so what tells them apart is elsewhere, such as in texture")
     side = len(clear)
     where = (
