@@ -280,7 +280,7 @@ def test_the_place_where_films_differ_is_shown_and_named():
     films[is_of_class, 2:6, 54:62] = 200
     found = _difference(films, is_of_class, "COVID films", "the border alone")
     assert "clearest at the upper right, where they are brighter by 10" in found.caption
-    assert found.picture[4, 58] == 255 and abs(int(found.picture[40, 10]) - 128) < 8
+    assert found.picture[4, 58] > 240 and abs(int(found.picture[40, 10]) - 128) < 8
 
 
 @pytest.mark.slow
