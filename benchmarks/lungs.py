@@ -24,6 +24,7 @@ from plainfilm.core.bootstrap import Interval, format_interval, percentile_inter
 from plainfilm.core.image import is_film_name, read_film
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.preprocess import to_uint8
+from plainfilm.core.ranking import Floats, Integers
 from plainfilm.errors import BadImage
 from plainfilm.learn.drawings import DRAWN
 from plainfilm.prepare.phantom import FINDINGS, render_phantom
@@ -44,8 +45,8 @@ def mean_of(scores: Sequence[float], patient: Sequence[str]) -> Interval:
     """The mean over films, with a 95% bootstrap interval over patients."""
     score = np.array(scores)
 
-    def mean(times: NDArray[np.int32]) -> NDArray[np.float64]:
-        return ((times @ score) / times.sum(axis=1))[:, None]  # (W, 1)
+    def mean(times: Integers) -> Floats:
+        return np.asarray(((times @ score) / times.sum(axis=1))[:, None], np.float64)  # (W, 1)
 
     return percentile_intervals(mean, patient, repeats=2000, seed=0)[0]
 
@@ -232,17 +233,16 @@ def judge_speed() -> None:
     """Milliseconds of processor time, and until the answer, of find_lungs and of a film in a batch."""
     rng = np.random.default_rng(0)
     film = render_phantom("Normal", rng)[0]
-    for side, depth in ((256, np.uint8), (1024, np.uint8), (2000, np.uint8), (2000, np.uint16), (3000, np.uint16)):
-        pixels = cv2.resize(film, (side, side)).astype(depth) * depth(1 if depth is np.uint8 else 257)
+    for side, bits in ((256, 8), (1024, 8), (2000, 8), (2000, 16), (3000, 16)):
+        large = np.asarray(cv2.resize(film, (side, side)), np.uint8)
+        pixels = large if bits == 8 else large.astype(np.uint16) * np.uint16(257)
         times = []
         for _ in range(30):
             begun = time.perf_counter()
             lungs.find_lungs(pixels)
             times.append(1000 * (time.perf_counter() - begun))
-        print(
-            f"| {side} x {side}, {np.dtype(depth).name} | {np.median(times):.1f} ms | {np.quantile(times, 0.9):.1f} ms |"
-        )
-    films = np.stack([cv2.resize(film, (224, 224))] * 256)
+        print(f"| {side} x {side}, {pixels.dtype} | {np.median(times):.1f} ms | {np.quantile(times, 0.9):.1f} ms |")
+    films = np.stack([np.asarray(cv2.resize(film, (224, 224)), np.uint8)] * 256)
     begun, worked = time.perf_counter(), time.process_time()
     lungs.find_lungs_of(films)
     work, wait = time.process_time() - worked, time.perf_counter() - begun
