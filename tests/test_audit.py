@@ -231,12 +231,12 @@ def few_shown():
     from plainfilm.learn import probe
 
     before = probe._FEWEST_SHOWN
-    probe._FEWEST_SHOWN = 2000
+    probe._FEWEST_SHOWN = 4000
     yield
     probe._FEWEST_SHOWN = before
 
 
-def prepared(folder: Path, options: PhantomOptions, films: int = 40, seed: int = 5) -> Manifest:
+def prepared(folder: Path, options: PhantomOptions, films: int = 50, seed: int = 5) -> Manifest:
     phantoms = make_phantoms(folder / "phantoms", films, seed=seed, options=options)
     plan = SplitPlan(test=0.25, val=0.25)
     return prepare(phantoms, folder / "data", PrepareOptions(metadata=phantoms / "metadata.csv", plan=plan))
