@@ -157,6 +157,10 @@ def test_a_loss_on_a_source_never_seen_warns_and_fails_where_class_and_source_ar
     assert judge_sources_left_out(scored, {}, {}, True, DRAWING).verdict == "fail"
     sound = judge_sources_left_out({"oslo": left_out(4.0, 4.0)}, {}, {}, True, DRAWING)
     assert sound.verdict == "pass"
+    some = {"rome": left_out(4.0, 1.7)}  # a loss that is clear and below what is warned of where nothing is tied
+    free, tied = (judge_sources_left_out(some, {}, {}, is_tied, DRAWING) for is_tied in (False, True))
+    assert free.number is not None and 0.05 < free.number.low < 0.20
+    assert (free.verdict, tied.verdict) == ("pass", "warn")
 
 
 def test_a_loss_on_few_films_is_told_and_not_judged():
