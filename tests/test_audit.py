@@ -93,6 +93,30 @@ def test_numbers_shown_are_of_the_side_that_the_run_is_judged_on():
     assert found.evidence["rows"][0]["accuracy"]["value"] == pytest.approx(accuracy)
 
 
+def test_the_runs_numbers_go_by_its_calibrated_answers_as_its_report_does():
+    from plainfilm.core.calibration import Calibration, Scaling
+
+    run = scores(2.0, seed=3)
+    shifted = replace(
+        Calibration.none(CLASSES), scaling=Scaling("vector", (1.0, 1.0, 1.0), (50.0, 0.0, 0.0))
+    )  # COVID always
+    parts = {"film": scores(4.0), "border": scores(0.0, seed=1), "background": scores(0.0, seed=2)}
+    plain, fitted = (judge_less(parts, "test", run, DRAWING, calibration=fit) for fit in (None, shifted))
+    assert plain.evidence["run"]["accuracy"]["value"] > 0.7
+    assert fitted.evidence["run"]["accuracy"]["value"] == pytest.approx(1 / 3)
+    assert fitted.evidence["rows"] == plain.evidence["rows"]  # the small networks have no calibration
+    hidden = {"nothing": run, "lungs": scores(0.0, seed=5), "background": run}
+    assert (
+        judge_hidden(hidden, DRAWING, calibration=shifted).verdict == "unknown"
+    )  # one answer for all: nothing to hide
+
+
+def test_the_films_that_were_judged_are_named_as_what_they_are():
+    of_val = {name: scores(4.0, seed=place, split="val") for place, name in enumerate(("film", "border", "background"))}
+    found = judge_less(of_val, "val", None, DRAWING)
+    assert "never saw (validation);" in found.told[0] and found.told[1].startswith("On the validation films")
+
+
 def test_too_few_films_are_unknown_not_fine():
     one = scores(0.0, films=1)
     assert judge_less({"film": one, "border": one, "background": one}, "test", None, DRAWING).verdict == "unknown"

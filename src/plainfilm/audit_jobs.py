@@ -145,7 +145,13 @@ def _of_small_networks(
     from plainfilm.judge.audit.left_out import judge_sources_left_out
     from plainfilm.judge.audit.less import judge_less
 
-    less = judge_less(retrained(films, parts, work, drawing.seed, out), films.side, _own_scores(run, films), drawing)
+    less = judge_less(
+        retrained(films, parts, work, drawing.seed, out),
+        films.side,
+        _own_scores(run, films),
+        drawing,
+        calibration=run.calibration() if run else None,
+    )
     pictures["less"] = shown_less(films, less)
     yield less
     is_tied = bool(classes_tied_to_source(films.rows, films.manifest.classes))
@@ -157,7 +163,12 @@ def _of_small_networks(
         return
     scores = without_sources(films, plan, _MOST_SOURCES, work, drawing.seed, out)
     notes = {split.source: split.note for split in plan.splits}
-    yield judge_sources_left_out(scores, notes, plan.refused, is_tied, drawing)
+    refused = plan.refused | {
+        split.source: f"the audit tries the {_MOST_SOURCES} largest sources that leave enough to learn from"
+        for split in plan.splits
+        if split.source not in scores
+    }
+    yield judge_sources_left_out(scores, notes, refused, is_tied, drawing)
 
 
 def _own_scores(run: Run | None, films: SmallFilms) -> Predictions | None:
@@ -186,7 +197,8 @@ def _of_the_run(
     plain = opened.scores(opened.pixels, "Asking the run", out, calibration)
     is_judged = opened.drawn(films.side, _MOST_HIDDEN, drawing.seed)
     judged = opened.where(is_judged)
-    yield judge_hidden({"nothing": plain.where(is_judged), **judged.with_parts_hidden(out)}, drawing)
+    hidden = {"nothing": plain.where(is_judged), **judged.with_parts_hidden(out)}
+    yield judge_hidden(hidden, drawing, calibration=calibration)
     assert plain.embedding is not None
     label, source, group = (opened.rows[name].tolist() for name in ("label", "source", "group"))
     yield judge_source(plain.embedding, label, source, group, run.classes, drawing)
@@ -239,7 +251,9 @@ def _of_leaks(films: SmallFilms, out: Progress) -> Finding:
 
     assert films.manifest.path is not None
     found = inspect(films.manifest.path, split_by=films.column, progress=out)
-    is_test = (found.side == films.side).to_numpy() if found.side is not None else np.zeros(0, np.bool_)
-    leaking = {row for one in found.findings if one.kind == "leak" for rows in one.rows for row in rows if is_test[row]}
     plain = [one._asdict() for one in found.findings]
+    if found.side is None or films.side != "test":
+        return judge_leaks(plain, None)
+    is_test = (found.side == "test").to_numpy()
+    leaking = {row for one in found.findings if one.kind == "leak" for rows in one.rows for row in rows if is_test[row]}
     return judge_leaks(plain, int(is_test.sum()), len(leaking))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -125,7 +125,7 @@ def without_sources(
 ) -> dict[str, Predictions]:
     """For each of the largest sources, scores of a network that never saw it: on its films, and on others that it never saw."""
     rows = films.rows.merge(plan.manifest.films[["image_id", *(split.column for split in plan.splits)]], on="image_id")
-    joined = SmallFilms(**{**vars(films), "rows": rows})
+    joined = replace(films, rows=rows)
     found = {}
     for number, split in enumerate(plan.splits[:most], start=1):
         learnt = joined.places("train", column=split.column)

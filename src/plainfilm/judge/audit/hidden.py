@@ -14,6 +14,7 @@ import numpy as np
 
 from plainfilm.core.audit import Finding, Verdict
 from plainfilm.core.bootstrap import Interval, format_interval, interval_json, interval_of
+from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
 from plainfilm.judge.audit.less import (
     FAIL_AUROC,
@@ -40,25 +41,29 @@ _ADVICE: dict[Verdict, str] = {
 }
 
 
-def judge_hidden(scores: Mapping[str, Predictions], drawing: Resampling) -> Finding:
+def judge_hidden(
+    scores: Mapping[str, Predictions], drawing: Resampling, *, calibration: Calibration | None = None
+) -> Finding:
     """What the run still says. scores: "nothing", "lungs" and "background" -> its scores with that hidden, of the same films.
 
+    calibration: the run's, which makes its answers out of scores; plain probabilities where None.
     The interval of the number holds for all classes at once.
     """
     plain = scores["nothing"]
-    answer = plain.logit.argmax(1)
+    fit = calibration or Calibration.none(plain.classes)
+    answer = fit.probability(plain.logit).argmax(1)
     group = plain.judged.group
     rows = []
     for hidden, table in scores.items():
-        is_kept = (table.logit.argmax(1) == answer)[:, None]
+        is_kept = (fit.probability(table.logit).argmax(1) == answer)[:, None]
         (kept,) = shares(is_kept, np.ones_like(is_kept), group, drawing)
-        rows.append({"hidden": hidden, **measured(table, drawing), "kept": interval_json(kept)})
+        rows.append({"hidden": hidden, **measured(table, drawing, fit), "kept": interval_json(kept)})
     evidence = {"rows": rows, "commonest": commonest_share(plain), "thresholds": THRESHOLDS}
     strict = replace(drawing, level=1 - (1 - drawing.level) / len(plain.classes))
     many = groups_by_class(plain)
     areas = {
         name: area
-        for name, area in aurocs(scores["lungs"], strict).items()
+        for name, area in aurocs(scores["lungs"], strict, fit).items()
         if not math.isnan(area.low) and many.get(name, 0) >= FEWEST_GROUPS
     }
     why_unknown = _why_unknown(scores, areas, rows)

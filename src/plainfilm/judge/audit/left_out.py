@@ -48,7 +48,7 @@ def judge_sources_left_out(
     it never saw either ("val"). notes: source -> what to know of it. refused: source -> why it could not be left out.
     is_tied: whether source and class are tied in the whole set. Intervals hold for all sources at once.
     """
-    reasons = tuple(f"{source} cannot be left out: {why}." for source, why in refused.items())
+    reasons = tuple(f"{source} was not left out: {why}." for source, why in refused.items())
     strict = replace(drawing, level=1 - (1 - drawing.level) / max(1, len(scores)))
     rows: list[dict[str, Any]] = []
     for source, table in scores.items():

@@ -18,6 +18,7 @@ from plainfilm.core.bootstrap import Interval, bootstrap, format_interval, inter
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.words import counted
+from plainfilm.judge.evaluate import SPLIT_NAMES
 from plainfilm.judge.judged import JudgedFilms, Resampling
 
 WARN_AUROC, FAIL_AUROC = 0.60, 0.70
@@ -38,11 +39,19 @@ _THRESHOLD = (
 )
 
 
-def judge_less(scores: Mapping[str, Predictions], side: str, run: Predictions | None, drawing: Resampling) -> Finding:
+def judge_less(
+    scores: Mapping[str, Predictions],
+    side: str,
+    run: Predictions | None,
+    drawing: Resampling,
+    *,
+    calibration: Calibration | None = None,
+) -> Finding:
     """What is left of the answer without the lungs.
 
     scores: key of SEES -> scores of a network that saw this alone, all on the same films, none of which it saw in training.
-    side: the split of those among them that numbers are shown of. run: the run's own scores of these.
+    side: the split of those among them that numbers are shown of. run: the run's own scores of these; calibration: what makes its
+    answers out of them, as in its report.
     The finding's number rests on all films; its interval holds for all classes and both parts at once (Bonferroni), since the
     highest is picked.
     """
@@ -52,7 +61,7 @@ def judge_less(scores: Mapping[str, Predictions], side: str, run: Predictions | 
     evidence: dict[str, Any] = {
         "classes": list(classes),
         "rows": rows,
-        "run": None if run is None else measured(run, drawing),
+        "run": None if run is None else measured(run, drawing, calibration),
         "commonest": commonest_share(next(iter(shown.values()))),
         "thresholds": THRESHOLDS,
     }
@@ -92,21 +101,24 @@ def level_of(low: float, warn: float = WARN_AUROC, fail: float = FAIL_AUROC) -> 
     return "fail" if low >= fail else "warn" if low >= warn else "pass"
 
 
-def measured(scores: Predictions, drawing: Resampling) -> dict[str, Any]:
-    """Accuracy, balanced accuracy, macro AUROC and the AUROC of each class, of plain probabilities, with intervals."""
-    films = JudgedFilms.of(scores, Calibration.none(scores.classes))
-    found = bootstrap(films.probability, films.label_index, films.group, scores.classes, **asdict(drawing)).measures
+def measured(scores: Predictions, drawing: Resampling, calibration: Calibration | None = None) -> dict[str, Any]:
+    """Accuracy, balanced accuracy, macro AUROC and the AUROC of each class, with intervals; plain probabilities where None."""
+    found = _measures(scores, drawing, calibration)
     return {
         **{name: interval_json(found[name]) for name in _MEASURES},
         "auroc": {name: interval_json(found[f"auroc/{name}"]) for name in scores.classes},
     }
 
 
-def aurocs(scores: Predictions, drawing: Resampling) -> dict[str, Interval]:
+def aurocs(scores: Predictions, drawing: Resampling, calibration: Calibration | None = None) -> dict[str, Interval]:
     """The AUROC of each class."""
-    films = JudgedFilms.of(scores, Calibration.none(scores.classes))
-    found = bootstrap(films.probability, films.label_index, films.group, scores.classes, **asdict(drawing)).measures
+    found = _measures(scores, drawing, calibration)
     return {name: found[f"auroc/{name}"] for name in scores.classes}
+
+
+def _measures(scores: Predictions, drawing: Resampling, calibration: Calibration | None) -> Mapping[str, Interval]:
+    films = JudgedFilms.of(scores, calibration or Calibration.none(scores.classes))
+    return bootstrap(films.probability, films.label_index, films.group, scores.classes, **asdict(drawing)).measures
 
 
 def commonest_share(scores: Predictions) -> float:
@@ -131,9 +143,11 @@ def how_much_is_possible(verdict: Verdict, highest: Interval) -> list[str]:
 
 def _told(rows: list[dict[str, Any]], seen: str, name: str, highest: Interval, judged: Predictions) -> list[str]:
     films = judged.judged.table
+    told_split = [SPLIT_NAMES[name] for name in ("val", "test") if (films["split"] == name).any()]
     told = [
         f"A small network that sees {SEES[seen]} tells {name} from the rest with AUROC {format_interval(highest)}, on"
-        f" {counted(len(films), 'film')} of {counted(films['group'].nunique(), 'group')} that it never saw (validation and test);"
+        f" {counted(len(films), 'film')} of {counted(films['group'].nunique(), 'group')} that it never saw"
+        f" ({' and '.join(told_split)});"
         " the interval allows for having picked the highest."
     ]
     reached = {row["sees"]: row for row in rows}
@@ -144,8 +158,8 @@ def _told(rows: list[dict[str, Any]], seen: str, name: str, highest: Interval, j
             if part in reached and part != "film"
         )
         told.append(
-            f"On the test films, of accuracy {reached['film']['accuracy']['value']:.3f} on the whole film, the same kind of network"
-            f" reaches {parts}."
+            f"On the {told_split[-1]} films, of accuracy {reached['film']['accuracy']['value']:.3f} on the whole film, the same"
+            f" kind of network reaches {parts}."
         )
     return told
 

@@ -98,7 +98,7 @@ def show_left_out(evidence: Evidence, told: str) -> Iterator[Html]:
         intervals("Loss", "loss"),
     ]
     yield known_table("One source left out", words("Source", "source"), fields, rows)
-    yield _reasons("Cannot be left out", parts_of(evidence, "refused"), told)
+    yield _reasons("Not left out", parts_of(evidence, "refused"), told)
 
 
 def show_file(evidence: Evidence, _told: str) -> Iterator[Html]:

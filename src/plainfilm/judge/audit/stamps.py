@@ -105,6 +105,5 @@ def _advice(verdict: Verdict, stamp: Stamp, toward: str | None) -> str:
         return ""
     return (
         f'Look with "plainfilm explore" whether {toward} films carry writing that others lack. Cover the corners in all films'
-        f" before"
-        f" preparing them, or train with --region lungs, and audit again; {stamp.name} must not decide."
+        f" before preparing them, or train with --region lungs, and audit again; {stamp.name} must not decide."
     )
