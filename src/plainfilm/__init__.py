@@ -6,10 +6,9 @@ Research and education only. Not a medical device.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import Any
 
-__version__ = version("plainfilm")
+__version__: str
 
 _PUBLIC = {
     "Audit": "plainfilm.core.audit",
@@ -37,6 +36,10 @@ __all__ = ["__version__", *sorted(_PUBLIC)]  # pyright: ignore
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for, so that importing plainfilm is instant."""
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("plainfilm")
     if name not in _PUBLIC:
         raise AttributeError(f"module plainfilm has no {name!r}")
     return getattr(import_module(_PUBLIC[name]), name)

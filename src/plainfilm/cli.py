@@ -12,11 +12,11 @@ import os
 import sys
 from typing import NoReturn
 
-from plainfilm.commands import audit, demo, explain, films, runs  # noqa: F401  (importing them adds them to the application)
+from plainfilm.commands import audit, demo, explain, export, films, predict, reproduce, runs, serve, tune  # noqa: F401  (importing them adds them to the application)
 from plainfilm.commands.app import app
 from plainfilm.core.files import cannot_write
+from plainfilm.core.words import printable
 from plainfilm.errors import Interrupted, PlainfilmError
-from plainfilm.output import printable
 
 
 def main() -> NoReturn:

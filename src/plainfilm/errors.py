@@ -3,6 +3,9 @@
     PlainfilmError
     +-- BadManifest         a table of films that breaks its contract
     +-- BadImage            a file that is no readable film
+    |   +-- NoPicture       a file of no format that is read
+    |   +-- TooManyPixels   a picture larger than allowed
+    |   +-- Unfit           a sound file that is no single film in a form that is read
     +-- BadConfig           a setting that is unknown, of the wrong kind or out of range
     +-- BadSource           a folder, archive or table that cannot be prepared
     +-- BadRun              a directory that is no run, or a damaged or unfinished one
@@ -50,6 +53,18 @@ class BadManifest(_AboutAFile):
 
 class BadImage(_AboutAFile):
     """A file that cannot be read as one grey-scale film."""
+
+
+class NoPicture(BadImage):
+    """A file of no format that is read."""
+
+
+class TooManyPixels(BadImage):
+    """A picture that declares more pixels than are allowed."""
+
+
+class Unfit(BadImage):
+    """A sound file that is no single film in a form that is read: another modality, several pages, a coding not read."""
 
 
 class BadConfig(PlainfilmError):

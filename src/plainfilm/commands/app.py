@@ -7,14 +7,13 @@ from typing import Annotated
 
 import typer
 
-from plainfilm import __version__
-from plainfilm.output import DISCLAIMER
+from plainfilm.core.words import NOTICE
 
 STARTED = time.monotonic()
 
 app = typer.Typer(
     name="plainfilm",
-    help=f"Train, test, explain and serve chest-radiograph classifiers, and say how much of the accuracy is real.\n\n{DISCLAIMER}",
+    help=f"Train, test, explain and serve chest-radiograph classifiers, and say how much of the accuracy is real.\n\n{NOTICE}",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -24,6 +23,8 @@ app = typer.Typer(
 
 def _version(wanted: bool) -> None:
     if wanted:
+        from plainfilm import __version__
+
         print(f"plainfilm {__version__}")
         raise typer.Exit
 

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from plainfilm.commands.app import app
-from plainfilm.core.manifest import Manifest
-from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadRun, Interrupted
 from plainfilm.output import print_audit
 from plainfilm.terminal import progress_on
@@ -52,6 +50,8 @@ def audit_command(
 
 def _audited(target: Path, directory: Path | None, manifest: Path | None, split: str, seed: int) -> Audited:
     from plainfilm.audit_jobs import audit_manifest, audit_run
+    from plainfilm.core.manifest import Manifest
+    from plainfilm.core.run import Run
 
     if Run.is_run(target):
         if directory is not None or split != "split":

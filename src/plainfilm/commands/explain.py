@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from plainfilm.commands.app import app
-from plainfilm.core.run import Run
 from plainfilm.output import print_explained
 from plainfilm.terminal import progress_on
 
@@ -16,12 +16,17 @@ from plainfilm.terminal import progress_on
 @app.command(
     name="explain",
     short_help="Heatmaps, and whether each can be trusted.",
-    epilog="Examples: plainfilm explain runs/first film.png -o maps    plainfilm explain runs/first folder/ --class all",
+    epilog="Examples: plainfilm explain film.png -o maps    plainfilm explain runs/first film.png    "
+    "plainfilm explain model.plainfilm folder/ --class all",
 )
 def explain_command(
-    run: Annotated[Path, typer.Argument(help="The run whose network is explained.")],
-    films: Annotated[
-        list[Path], typer.Argument(help="Films (PNG, JPEG, TIFF, BMP, WebP, DICOM) and folders of films.")
+    places: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[RUN-or-BUNDLE] FILMS...",
+            help="The run, or the bundle of it, whose network is explained (without one, the model inside); then films "
+            "(PNG, JPEG, TIFF, BMP, WebP, DICOM) and folders of films.",
+        ),
     ],
     directory: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for overlays, contact sheet, page, arrays and table.")
@@ -42,13 +47,18 @@ def explain_command(
 ) -> None:
     """Show where each film speaks for its class; beside each map whether it lies in the lungs, stays, and needs the network.
 
+    A bundle needs no torch, and cannot try whether a map needs the network: that takes a run.
     A map that fails a check says so on its face. A film that is turned away has no answer and so no map, unless asked for.
     Exit 1 where no film could be read.
     """
-    from plainfilm.explain_jobs import explain_paths
+    from plainfilm.core.bundle import SHIPPED
+    from plainfilm.explain_jobs import explain_paths, open_model
 
+    model, films = _model_and_films(places)
+    if model == SHIPPED:
+        print(f"note: no run or bundle was named, so the model inside is explained ({SHIPPED.stem})", file=sys.stderr)
     explained = explain_paths(
-        Run.open(run),
+        open_model(model),
         films,
         directory,
         classes=classes or (),
@@ -58,3 +68,29 @@ def explain_command(
     )
     if not print_explained(explained):
         raise typer.Exit(1)
+
+
+def _model_and_films(places: list[Path]) -> tuple[Path, list[Path]]:
+    """The first place where it is a run or a bundle, else the model inside; and the films."""
+    from plainfilm.core.bundle import SHIPPED
+    from plainfilm.core.image import is_film_name
+
+    first, rest = places[0], places[1:]
+    if any(_is_model(place) for place in rest):
+        raise typer.BadParameter(
+            f"{first} stands where the model is expected: name the model before the films, and only one",
+            param_hint="RUN-or-BUNDLE",
+        )
+    is_neither = not first.exists() and not is_film_name(first)  # a model that is missing, as far as one can tell
+    if not (_is_model(first) or is_neither):
+        return SHIPPED, places
+    if not rest:
+        raise typer.BadParameter(f"name films after {first}", param_hint="FILMS")
+    return first, rest
+
+
+def _is_model(place: Path) -> bool:
+    from plainfilm.core.bundle import SUFFIX
+    from plainfilm.core.run import Run
+
+    return place.suffix == SUFFIX or Run.is_run(place)

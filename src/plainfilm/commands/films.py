@@ -10,7 +10,6 @@ import typer
 
 from plainfilm.commands.app import app
 from plainfilm.commands.typed import pairs, secret
-from plainfilm.core.manifest import Manifest
 from plainfilm.errors import BadConfig
 from plainfilm.output import (
     print_inspection,
@@ -180,6 +179,7 @@ def explore_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of what is drawn by chance.")] = 0,
 ) -> None:
     """One offline page of all films: classes, samples, mean films, grey levels, sources, twins, oddities, augmentation."""
+    from plainfilm.core.manifest import Manifest
     from plainfilm.jobs import explore_films
 
     page = explore_films(Manifest.open(manifest), output, samples=samples, seed=seed, progress=progress_on())

@@ -1,33 +1,31 @@
-"""Commands on runs: train, evaluate, compare, predict."""
+"""Commands on runs: train, evaluate, compare."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from plainfilm.commands.app import STARTED, app
-from plainfilm.commands.typed import config_of, pairs, runs_at, shares, with_settings
+from plainfilm.commands.typed import pairs, runs_at, shares, stages_of, with_settings
 from plainfilm.core.calibration import Wishes
 from plainfilm.core.config import TrainConfig
-from plainfilm.core.manifest import Manifest
-from plainfilm.core.run import Run
-from plainfilm.core.words import counted
 from plainfilm.errors import BadConfig
 from plainfilm.output import (
-    DISCLAIMER,
     ComparedSplit,
     Measure,
-    TableFormat,
     print_comparison,
     print_evaluation,
     print_outside,
     print_spread,
-    scores_text,
 )
 from plainfilm.terminal import progress_on
+
+if TYPE_CHECKING:
+    from plainfilm.core.manifest import Manifest
+    from plainfilm.core.run import Run
 
 
 @app.command(
@@ -39,7 +37,12 @@ from plainfilm.terminal import progress_on
 def train_command(
     manifest: Annotated[Path, typer.Argument(help="manifest.csv, manifest.parquet, or the folder that holds one.")],
     directory: Annotated[Path, typer.Option("-o", "--output", help="New folder for the run.")],
-    recipe: Annotated[Path | None, typer.Option(help="TOML file of settings; options typed here come on top.")] = None,
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            help="TOML file of settings, or default: those of the model inside. Options typed here come on top."
+        ),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in -o.")] = False,
     evaluate: Annotated[
         bool, typer.Option("--evaluate", help="Read the test split too when the training is done.")
@@ -60,9 +63,15 @@ def train_command(
     settings: dict[str, Any],
 ) -> None:
     """Train a network; keeps its best weights by validation; never reads the test split unless told to --evaluate."""
-    from plainfilm.jobs import train_runs
+    from plainfilm.core.manifest import Manifest
+    from plainfilm.core.run import first_place
+    from plainfilm.jobs import train_first, train_runs
 
-    config = config_of(recipe, settings, directory if resume else None)
+    first, config = stages_of(recipe, settings, directory, resume)
+    if first is not None and (splits or seeds > 1 or left_out):
+        raise BadConfig(
+            f"--recipe {recipe}: has a [finish] and so trains one run: leave out --splits, --seeds and --leave-one-source-out"
+        )
     opened = Manifest.open(manifest)
     if opened.is_changed:
         print(f"note: {opened.path} was changed since it was written", file=sys.stderr)
@@ -77,13 +86,17 @@ def train_command(
     if splits:
         columns = [name for name in opened.split_columns if len(opened.split_columns) == 1 or name != "split"]
         columns = columns if splits == "all" else [name.strip() for name in splits.split(",")]
+    if first is not None:
+        train_first(
+            opened, first_place(directory), first, resume=resume, allow_leaks=allow_leaks, progress=progress_on()
+        )
     evaluations = train_runs(
         opened,
         directory,
         config,
         splits=columns,
         seeds=seeds,
-        resume=resume,
+        resume=resume and (first is None or directory.exists()),
         allow_leaks=allow_leaks,
         tensorboard=tensorboard,
         read_test=evaluate,
@@ -146,6 +159,7 @@ def evaluate_command(
 
     With --on, judge it on films from elsewhere: what it loses there, by source, view, sex and age. The test split is not read.
     """
+    from plainfilm.core.manifest import Manifest
     from plainfilm.jobs import evaluate_run
 
     if on is not None:
@@ -182,6 +196,7 @@ def _evaluate_outside(
     manifest: Path | None,
     prevalence: dict[str, float],
 ) -> None:
+    from plainfilm.core.manifest import Manifest
     from plainfilm.outside_jobs import evaluate_outside
 
     if directory is not None and len(runs) > 1:
@@ -226,46 +241,3 @@ def compare_command(
 
 def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
-
-
-@app.command(
-    name="predict",
-    short_help="Class probabilities for films.",
-    epilog="Example: plainfilm predict film.png folder/ --run runs/first --format csv -o scores.csv",
-)
-def predict_command(
-    films: Annotated[
-        list[Path], typer.Argument(help="Films (PNG, JPEG, TIFF, BMP, WebP, DICOM) and folders of films.")
-    ],
-    run: Annotated[Path, typer.Option(help="The run whose network answers.")],
-    format: Annotated[TableFormat, typer.Option(help="How the answers are printed.")] = TableFormat.table,
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Write there, in place of what is there.")
-    ] = None,
-) -> None:
-    """Class probabilities for films; a film that cannot be read is a row with its reason; exit 1 where none can."""
-    from plainfilm.core.files import write_text
-    from plainfilm.jobs import predict_paths
-
-    opened = Run.open(run)
-    predictions = predict_paths(opened, films, progress_on())
-    text = scores_text(predictions, opened.calibration(), format)
-    if not opened.is_calibrated:
-        print(
-            f"note: {opened.directory} was never evaluated, so nothing is calibrated: plainfilm evaluate",
-            file=sys.stderr,
-        )
-    if output is None:
-        print(text, end="")
-    else:
-        write_text(output, text)
-        print(f"{len(predictions.table)} films: {output}")
-    failed = int((predictions.table["status"] == "error").sum())
-    away = int((predictions.turned_away != "").sum())
-    for number, what in ((failed, "could not be answered; the column error says why"), (away, "turned away")):
-        if number:
-            print(f"{number} of {counted(len(predictions.table), 'film')} {what}.", file=sys.stderr)
-    if format is TableFormat.table:
-        print(DISCLAIMER, file=sys.stderr)
-    if failed == len(predictions.table):
-        raise typer.Exit(1)

@@ -5,26 +5,38 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import fields, replace
+from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from plainfilm.core.config import TYPED, TrainConfig, changes_from_toml
-from plainfilm.core.run import Run
+from plainfilm.core.config import TYPED, TrainConfig, changes_from_toml, stages_from_toml
 from plainfilm.errors import BadConfig, BadRun
+
+if TYPE_CHECKING:
+    from plainfilm.core.run import Run
+
+
+OWN_RECIPE = "default"  # of the model inside
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command one option for each setting of TrainConfig; those that were typed reach it as the mapping `settings`."""
+    """Give a command one option for each setting of TrainConfig; those that were typed reach it as the mapping `settings`.
+
+    An option of the command's own that has the name of a setting stands in its place.
+    """
     own = [
         parameter
         for parameter in inspect.signature(command, eval_str=True).parameters.values()
         if parameter.name != "settings"
     ]
+    taken = {parameter.name for parameter in own}
     options = []
     for setting in fields(TrainConfig):
+        if setting.name in taken:
+            continue
         kind = str if isinstance(setting.default, tuple) else type(setting.default)
         default = ",".join(setting.default) if isinstance(setting.default, tuple) else setting.default
         choices = f" ({', '.join(setting.metadata['choices'])})" if setting.metadata["choices"] else ""
@@ -95,15 +107,51 @@ def secret(path: Path | None) -> bytes | None:
 
 def config_of(recipe: Path | None, settings: dict[str, Any], resumed: Path | None) -> TrainConfig:
     """Defaults, then the recipe, then what was typed; a resumed run brings its own settings where nothing is named."""
+    from plainfilm.core.run import Run
+
     if resumed is not None and recipe is None and not settings and Run.is_run(resumed):
         return Run.open(resumed).config
-    changes = changes_from_toml(recipe) if recipe else {}
+    changes = changes_from_toml(_recipe_file(recipe)) if recipe else {}
     config = TrainConfig().with_changes(changes, str(recipe))
     return config.with_changes(settings, TYPED)
 
 
+def stages_of(
+    recipe: Path | None, settings: dict[str, Any], directory: Path, resume: bool
+) -> tuple[TrainConfig | None, TrainConfig]:
+    """The settings of a training, after those of the one whose weights it starts from where the recipe has a [finish].
+
+    directory: of the run; the first training's lies beside it. What was typed holds for both, but for first weights.
+    """
+    if recipe is None:
+        return None, config_of(recipe, settings, directory if resume else None)
+    changes, finish = stages_from_toml(_recipe_file(recipe))
+    first = TrainConfig().with_changes(changes, str(recipe)).with_changes(settings, TYPED)
+    if not finish:
+        return None, first
+    from plainfilm.core.run import first_place
+
+    typed = {name: value for name, value in settings.items() if name != "weights"}
+    second = TrainConfig().with_changes({**changes, **finish}, str(recipe)).with_changes(typed, TYPED)
+    return first, replace(second, weights=str(first_place(directory)))
+
+
+def _recipe_file(recipe: Path) -> Path:
+    """The file itself; or where there is none, the recipe of that name inside the package. Raises BadConfig for a published one."""
+    inside = Path(str(files("plainfilm").joinpath("recipes", f"{recipe}.toml")))
+    if recipe.exists() or len(recipe.parts) > 1 or not inside.is_file():
+        return recipe
+    if recipe.name != OWN_RECIPE:
+        raise BadConfig(
+            f"--recipe {recipe}: is a published one, run as it was by plainfilm reproduce {recipe} MANIFEST"
+        )
+    return inside
+
+
 def runs_at(places: list[Path]) -> list[Run]:
     """The runs at some places, each a run or a folder of runs. Raises BadRun where there is none."""
+    from plainfilm.core.run import Run
+
     found = []
     for place in places:
         inside = sorted(folder for folder in place.iterdir() if Run.is_run(folder)) if place.is_dir() else []

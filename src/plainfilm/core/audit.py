@@ -134,15 +134,20 @@ class Audit:
         write_json(path, self.to_dict())
 
     @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Audit:
+        """The inverse of to_dict(). Raises KeyError, TypeError, ValueError or AttributeError for what is none."""
+        findings = tuple(Finding.from_dict(one) for one in values["findings"])
+        if values["of"] not in ("run", "manifest"):
+            raise ValueError(f"of is {values['of']!r}")
+        return cls(values["of"], str(values["name"]), str(values["headline"]), findings, dict(values["made"]))
+
+    @classmethod
     def open(cls, path: Path) -> Audit:
         """Read audit.json. Raises BadRun where it is damaged or of another format."""
         values = read_json(path, BadRun)
         check_format(values, FORMAT_VERSION, path, BadRun)
         try:
-            findings = tuple(Finding.from_dict(one) for one in values["findings"])
-            if values["of"] not in ("run", "manifest"):
-                raise ValueError(f"of is {values['of']!r}")
-            return cls(values["of"], str(values["name"]), str(values["headline"]), findings, dict(values["made"]))
+            return cls.from_dict(values)
         except (KeyError, TypeError, ValueError, AttributeError) as cause:
             raise BadRun(
                 f'is damaged ({type(cause).__name__}: {cause}): make it again with "plainfilm audit"', path

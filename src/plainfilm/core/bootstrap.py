@@ -71,7 +71,7 @@ def interval_json(interval: Interval) -> dict[str, float | None]:
 def interval_of(value: Mapping[str, float | None]) -> Interval:
     """An interval out of a JSON file, to compute with or to print; None becomes NaN."""
     ends = (value[end] for end in ("value", "low", "high"))
-    return Interval(*(math.nan if end is None else end for end in ends))
+    return Interval(*(math.nan if end is None else float(end) for end in ends))
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ ones have a whole line. A chart says in words what it shows (`title`, `desc`), e
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -16,19 +16,17 @@ from numpy.typing import NDArray
 from plainfilm.core.bootstrap import Interval, format_interval
 from plainfilm.core.html import Html, element, joined
 from plainfilm.core.looks import shortened
+from plainfilm.core.strokes import LEFT, RIGHT, WIDTH, Scale, mark, points, ring, rule, stroke, svg, text
 
 UNKNOWN_COLOUR = "var(--unknown)"
 # For what is no class: splits, views, sexes, sources (Paul Tol's "light" scheme, made for areas under dark or light text).
 CATEGORY_COLOURS = ("#77aadd", "#ee8866", "#eedd88", "#44bb99", "#ffaabb", "#aaaa00", "#99ddff", "#bbcc33")
 
-_WIDTH = 270
-_LEFT, _RIGHT = 2, _WIDTH - 2
 _LINE = 38  # from one row of a chart to the next
 _NEXT = 13  # from one estimate of a row to the next
 _BAR = 13
 _LONGEST_NAME = 34
 _LETTERS = 42  # in a line
-_STEPS = (1, 2, 2.5, 5, 10)
 
 
 class Part(NamedTuple):
@@ -63,11 +61,15 @@ class Guess(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """A row that shows one estimate or several, each with its interval. text: what stands at its right."""
+    """A row that shows one estimate or several, each with its interval. text: what stands at its right.
+
+    tick: a value without an interval that the row is held against, such as what somebody claimed; NaN for none.
+    """
 
     name: str
     estimates: Sequence[Guess]
     text: str
+    tick: float = math.nan
 
 
 class Line(NamedTuple):
@@ -84,24 +86,24 @@ def bars(title: str, rows: Sequence[Bar], parts: Sequence[Part], *, as_shares: b
     drawn = []
     for place, row in enumerate(rows):
         films, top = sum(row.counts), place * _LINE
-        scale = (_RIGHT - _LEFT) / (max(1, films) if as_shares else longest)
+        scale = (RIGHT - LEFT) / (max(1, films) if as_shares else longest)
         drawn.append(_head(top, row.name, f"{films:,}"))
-        drawn.append(_mark(_LEFT, _RIGHT - _LEFT, top + 19, _BAR, "var(--panel)", ""))
-        start = float(_LEFT)
+        drawn.append(mark(LEFT, RIGHT - LEFT, top + 19, _BAR, "var(--panel)", ""))
+        start = float(LEFT)
         for part, count in zip(parts, row.counts, strict=True):
             if count:
                 share = f" ({count / films:.0%})" if as_shares else ""
                 told = f"{row.name}, {part.name}: {count:,} of {films:,} films{share}"
-                drawn.append(_mark(start, count * scale, top + 19, _BAR, part.colour, told))
+                drawn.append(mark(start, count * scale, top + 19, _BAR, part.colour, told))
                 start += count * scale
     told = "; ".join(f"{row.name}: {_counted(row, parts)}" for row in rows)
-    return _svg(title, told, len(rows) * _LINE, drawn)
+    return svg(title, told, len(rows) * _LINE, drawn)
 
 
 def spreads(title: str, rows: Sequence[Spread], unit: str, *, reference: float | None = None) -> Html:
     """How a quantity is spread, one line a row: thin from 5 to 95%, thick from 25 to 75%, a ring at the middle."""
     ends = [value for row in rows for value in (row.quantiles[0], row.quantiles[-1])] + _some(reference)
-    scale = _Scale(min(ends), max(ends))
+    scale = _Axis(min(ends), max(ends))
     bottom = len(rows) * _LINE
     drawn = [scale.grid(bottom, unit, reference)]
     for place, row in enumerate(rows):
@@ -109,12 +111,12 @@ def spreads(title: str, rows: Sequence[Spread], unit: str, *, reference: float |
         told = f"{row.name}, {unit}: half of the films {row.quantiles[1]:g} to {row.quantiles[3]:g}, middle {row.quantiles[2]:g}"
         drawn += [
             _head(top, row.name, row.text),
-            _mark(x[0], x[4] - x[0], top + 24, 2, row.colour, ""),
-            _mark(x[1], x[3] - x[1], top + 20, 10, row.colour, told),
-            _ring(x[2], top + 25, row.colour),
+            mark(x[0], x[4] - x[0], top + 24, 2, row.colour, ""),
+            mark(x[1], x[3] - x[1], top + 20, 10, row.colour, told),
+            ring(x[2], top + 25, row.colour),
         ]
     told = "; ".join(f"{row.name}: {row.text}" for row in rows)
-    return _svg(title, told, bottom + 30, drawn)
+    return svg(title, told, bottom + 30, drawn)
 
 
 def guesses(title: str, rows: Sequence[Guess], axis: str, *, low: float, high: float, reference: float) -> Html:
@@ -130,23 +132,26 @@ def forest(
 
     low, high: ends of the axis. lines: drawn through all rows; those that have a name are explained below the axis.
     """
-    scale = _Scale(low, high)
+    scale = _Axis(low, high)
     tops = [0.0]
     for row in rows:
         tops.append(tops[-1] + _LINE + _NEXT * (len(row.estimates) - 1))
     bottom = tops.pop()
     drawn = [scale.grid(bottom, axis, None)]
     for top, end, row in zip(tops, [*tops[1:], bottom], rows, strict=True):
-        drawn += [_stroke(scale.x(line.value), top + 17, end, line.look) for line in lines]  # not through the words
+        drawn += [stroke(scale.x(line.value), top + 17, end, line.look) for line in lines]  # not through the words
         drawn.append(_head(top, row.name, row.text))
         drawn += [_estimate(scale, top + 25 + _NEXT * place, each) for place, each in enumerate(row.estimates)]
+        if not math.isnan(row.tick):
+            told = f"{row.name}: {row.text}"
+            drawn.append(mark(scale.x(row.tick) - 1.5, 3, top + 18, end - top - 22, "currentColor", told))
     named = [line for line in lines if line.name]
     for place, line in enumerate(named):
         y = bottom + 44 + 15 * place
-        drawn.append(_stroke(_LEFT, y - 4, y - 4, line.look, right=_LEFT + 18))
-        drawn.append(_text(_LEFT + 24, y, f"{line.name} {line.value:.3f}", "start", is_soft=True))
+        drawn.append(stroke(LEFT, y - 4, y - 4, line.look, right=LEFT + 18))
+        drawn.append(text(LEFT + 24, y, f"{line.name} {line.value:.3f}", "start", is_soft=True))
     told = "; ".join(f"{each.name}: {format_interval(each.interval)}" for row in rows for each in row.estimates)
-    return _svg(title, f"{axis}; {told}", bottom + 30 + 15 * len(named) + 4 * bool(named), drawn)
+    return svg(title, f"{axis}; {told}", bottom + 30 + 15 * len(named) + 4 * bool(named), drawn)
 
 
 def grey_curve(
@@ -158,7 +163,7 @@ def grey_curve(
     reference: (B,) the middle of all films, dotted. highest: the share at the top of the chart; what is above is cut off.
     """
     height, steps = 120, bands.shape[1]
-    x = np.linspace(_LEFT, _RIGHT, steps + 1)
+    x = np.linspace(LEFT, RIGHT, steps + 1)
     middles = (x[:-1] + x[1:]) / 2
 
     def y(shares: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -166,110 +171,66 @@ def grey_curve(
 
     def area(low: NDArray[np.float64], high: NDArray[np.float64], opacity: str) -> Html:
         outline = [*zip(middles, y(high), strict=True), *reversed([*zip(middles, y(low), strict=True)])]
-        return element("polygon", points=_points(outline), fill=colour, fill_opacity=opacity)
+        return element("polygon", points=points(outline), fill=colour, fill_opacity=opacity)
 
     def line(shares: NDArray[np.float64], **look: str) -> Html:
-        return element("polyline", points=_points(zip(middles, y(shares), strict=True)), fill="none", **look)
+        return element("polyline", points=points(zip(middles, y(shares), strict=True)), fill="none", **look)
 
     scale = [
-        _mark(left, x[1] - x[0] + 0.3, height + 4, 8, f"rgb({level:.0f},{level:.0f},{level:.0f})", "")
+        mark(left, x[1] - x[0] + 0.3, height + 4, 8, f"rgb({level:.0f},{level:.0f},{level:.0f})", "")
         for left, level in zip(x[:-1], np.linspace(0, 255, steps), strict=True)
     ]
     drawn = [
-        *(_rule(_LEFT, _RIGHT, height - height * part) for part in (0, 0.5, 1)),
+        *(rule(LEFT, RIGHT, height - height * part) for part in (0, 0.5, 1)),
         area(bands[0], bands[4], "0.18"),
         area(bands[1], bands[3], "0.38"),
         line(reference, class_="dotted"),
         line(bands[2], stroke=colour, stroke_width="2.2", stroke_linejoin="round"),
         *scale,
-        _text(_LEFT, height + 25, "black", "start", is_soft=True),
-        _text(_RIGHT, height + 25, "white", "end", is_soft=True),
-        _text(_RIGHT, 11, f"{highest:.1%} of the pixels", "end", is_soft=True),
+        text(LEFT, height + 25, "black", "start", is_soft=True),
+        text(RIGHT, height + 25, "white", "end", is_soft=True),
+        text(RIGHT, 11, f"{highest:.1%} of the pixels", "end", is_soft=True),
     ]
     peak = int(bands[2].argmax())
     told = f"The middle film has most pixels between {peak / steps:.0%} and {(peak + 1) / steps:.0%} of the way from black to white"
-    return _svg(title, told, height + 30, drawn)
+    return svg(title, told, height + 30, drawn)
 
 
-class _Scale:
-    """A horizontal axis with round numbers. low, high: what must fit."""
-
-    def __init__(self, low: float, high: float) -> None:
-        span = high - low or max(1.0, abs(high) * 0.2)
-        least = span / 4
-        power = math.pow(10, math.floor(math.log10(least)))
-        self.step = next(step * power for step in _STEPS if step * power >= least * 0.999)
-        self.low = math.floor(low / self.step + 1e-9) * self.step
-        self.high = max(self.low + self.step, math.ceil(high / self.step - 1e-9) * self.step)
+class _Axis(Scale):
+    """A horizontal axis below rows."""
 
     def x(self, value: float) -> float:
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return _LEFT + 6 + share * (_RIGHT - _LEFT - 12)
+        return LEFT + 6 + self.share(value) * (RIGHT - LEFT - 12)
 
     def grid(self, bottom: float, unit: str, reference: float | None) -> Html:
-        values = [self.low + place * self.step for place in range(round((self.high - self.low) / self.step) + 1)]
-        drawn = []
+        values, drawn = self.values, []
         for value in values:
-            drawn.append(_stroke(self.x(value), 0, bottom, "rule"))
+            drawn.append(stroke(self.x(value), 0, bottom, "rule"))
             side = "start" if value == values[0] else "end" if value == values[-1] else "middle"
-            drawn.append(_text(self.x(value), bottom + 12, f"{value:,.10g}", side, is_soft=True))
+            drawn.append(text(self.x(value), bottom + 12, f"{value:,.10g}", side, is_soft=True))
         if reference is not None:
-            drawn.append(_stroke(self.x(reference), 0, bottom, "dotted"))
-        drawn.append(_text(_WIDTH / 2, bottom + 26, unit, "middle", is_soft=True))
+            drawn.append(stroke(self.x(reference), 0, bottom, "dotted"))
+        drawn.append(text(WIDTH / 2, bottom + 26, unit, "middle", is_soft=True))
         return joined(*drawn)
 
 
-def _svg(title: str, told: str, height: float, drawn: Iterable[Html]) -> Html:
-    words = element("title", title), element("desc", told)
-    return element("svg", *words, *drawn, viewBox=f"0 0 {_WIDTH} {height:g}", role="img", class_="chart")
-
-
-def _head(top: float, name: str, text: str) -> Html:
+def _head(top: float, name: str, numbers: str) -> Html:
     """The name of a row, and its numbers flush right."""
-    fits = max(8, min(_LONGEST_NAME, _LETTERS - len(text)))
+    fits = max(8, min(_LONGEST_NAME, _LETTERS - len(numbers)))
     return joined(
-        _text(_LEFT, top + 13, shortened(name, fits), "start"), _text(_RIGHT, top + 13, text, "end", is_soft=True)
+        text(LEFT, top + 13, shortened(name, fits), "start"), text(RIGHT, top + 13, numbers, "end", is_soft=True)
     )
 
 
-def _text(x: float, y: float, text: str, anchor: str, *, is_soft: bool = False) -> Html:
-    return element("text", text, x=f"{x:.1f}", y=f"{y:.1f}", text_anchor=anchor, class_="soft" if is_soft else "")
-
-
-def _mark(x: float, width: float, y: float, height: float, colour: str, told: str) -> Html:
-    said = element("title", told) if told else ""
-    return element(
-        "rect", said, x=f"{x:.2f}", width=f"{max(width, 0.4):.2f}", y=f"{y:g}", height=f"{height:g}", fill=colour
-    )
-
-
-def _ring(x: float, y: float, colour: str) -> Html:
-    return element("circle", cx=f"{x:.1f}", cy=f"{y:g}", r="4", fill="var(--paper)", stroke=colour, stroke_width="2.5")
-
-
-def _estimate(scale: _Scale, y: float, guess: Guess) -> Html:
+def _estimate(scale: _Axis, y: float, guess: Guess) -> Html:
     """A ring at the value, a bar from end to end; nothing where the value is not known."""
     interval = guess.interval
     if math.isnan(interval.value):
         return Html()
     left, right = (scale.x(interval.value if math.isnan(end) else end) for end in (interval.low, interval.high))
     told = f"{guess.name}: {format_interval(interval)}"
-    bar = _mark(left, right - left, y - 2, 4, guess.colour, told)
-    return joined(bar, _ring(scale.x(interval.value), y, guess.colour))
-
-
-def _stroke(x: float, top: float, bottom: float, class_: str, *, right: float | None = None) -> Html:
-    """A line straight down, or to `right`."""
-    end = x if right is None else right
-    return element("line", x1=f"{x:.1f}", x2=f"{end:.1f}", y1=f"{top:g}", y2=f"{bottom:g}", class_=class_)
-
-
-def _rule(left: float, right: float, y: float) -> Html:
-    return element("line", x1=f"{left:g}", x2=f"{right:g}", y1=f"{y:g}", y2=f"{y:g}", class_="rule")
-
-
-def _points(places: Iterable[tuple[float, float]]) -> str:
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    bar = mark(left, right - left, y - 2, 4, guess.colour, told)
+    return joined(bar, ring(scale.x(interval.value), y, guess.colour))
 
 
 def _counted(row: Bar, parts: Sequence[Part]) -> str:

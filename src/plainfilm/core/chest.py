@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.core.metrics import softmax
+from plainfilm.core.onnx_session import onnx_session
 from plainfilm.core.thumbnail import without_frame
 
 if TYPE_CHECKING:
@@ -90,11 +91,8 @@ def looks(thumbnails: NDArray[np.uint8]) -> Looks:
 
 @cache
 def _shipped() -> tuple[onnxruntime.InferenceSession, tuple[float, float]]:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(
-        files("plainfilm.models").joinpath("chest.onnx").read_bytes(), providers=["CPUExecutionProvider"]
-    )
+    model = files("plainfilm.models").joinpath("chest.onnx").read_bytes()
+    session = onnx_session(model, threads=1)  # so small a network gains nothing by more
     limits = json.loads(session.get_modelmeta().custom_metadata_map["limits"])
     return session, (float(limits["least_likeness"]), float(limits["most_distance"]))
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import tomli_w
 from plainfilm.core.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from plainfilm.errors import BadConfig
 
+FINISH = "finish"  # section of a recipe: what its second training changes, which starts from the weights of the first
 TYPED = "options"  # where settings come from that were typed as options of a command
 OPTIMIZERS = ("adam", "adamw", "sgd")
 SCHEDULES = ("constant", "plateau", "cosine", "one-cycle")
@@ -67,7 +68,10 @@ class TrainConfig:
     )
     gamma: float = _setting(1.0, "films", "exponent of contrast gamma", low=0.05, high=20)
     region: str = _setting(
-        "film", "films", "what the network sees; lungs: all else is black", choices=("film", "lungs")
+        "film",
+        "films",
+        "what the network sees; lungs: all else is black; background: they are black",
+        choices=("film", "lungs", "background"),
     )
 
     augment_flip: float = _setting(0.5, "augment", "share of films mirrored left to right", low=0, high=1)
@@ -85,7 +89,19 @@ class TrainConfig:
     augment_noise: float = _setting(
         0.0, "augment", "noise, largest standard deviation, share of the scale", low=0, high=1
     )
+    augment_resampling: float = _setting(
+        0.0, "augment", "films resampled coarser and back, by up to this share of their pixels a side", low=0, high=0.9
+    )
     augment_erasing: float = _setting(0.0, "augment", "share of films from which a rectangle is erased", low=0, high=1)
+    augment_border: float = _setting(
+        0.0, "augment", "share of films whose border, to a sixth of the side, is erased", low=0, high=1
+    )
+    augment_swap: float = _setting(
+        0.0, "augment", "share of films that get the border, to a fifth of the side, of another film", low=0, high=1
+    )
+    augment_hidden: float = _setting(
+        0.0, "augment", "share of films whose middle is hidden, and which are then of no class", low=0, high=1
+    )
 
     epochs: int = _setting(15, "training", "passes over the training films", low=1, high=100_000)
     minutes: float = _setting(0.0, "training", "time for everything; the epochs follow from it (0: use epochs)", low=0)
@@ -139,7 +155,7 @@ class TrainConfig:
         known = [setting.name for setting in fields(self)]
         unknown = [name for name in changes if name not in known]
         if unknown:
-            raise BadConfig(f'{where}: no setting is called "{unknown[0]}"{_did_you_mean(unknown[0], known)}')
+            raise BadConfig(f'{where}: no setting is called "{unknown[0]}"{did_you_mean(unknown[0], known)}')
         try:
             return replace(self, **changes)
         except BadConfig as error:
@@ -164,6 +180,17 @@ class TrainConfig:
 
 def changes_from_toml(path: str | Path) -> dict[str, Any]:
     """The settings that a TOML file names: field name -> value. Raises BadConfig for a section or key that is none."""
+    changes, finish = stages_from_toml(path)
+    if finish:
+        raise BadConfig(f"{path}: has a [{FINISH}], a second training, which plainfilm train alone carries out")
+    return changes
+
+
+def stages_from_toml(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The settings that a TOML file names, and what its [finish] changes in them; {} where it has none.
+
+    Raises BadConfig for a section or key that is none.
+    """
     path = Path(path)
     try:
         sections = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -171,24 +198,38 @@ def changes_from_toml(path: str | Path) -> dict[str, Any]:
         raise BadConfig(f"{path}: is missing") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
         raise BadConfig(f"{path}: is no TOML file ({cause})") from cause
+    finish = sections.pop(FINISH, {})
+    if not isinstance(finish, dict):
+        raise BadConfig(f"{path}: {FINISH} is a value, expected sections such as [{FINISH}.training]")
+    changed = changes_of(finish, f"{path}, [{FINISH}]")
+    if "weights" in changed:
+        raise BadConfig(f"{path}: [{FINISH}] names weights, but starts from those of the first training")
+    return changes_of(sections, str(path)), changed
+
+
+def changes_of(sections: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """The settings that sections of a TOML file name: field name -> value. where: the file, for messages.
+
+    Raises BadConfig for a section or key that is none.
+    """
     known = {(setting.metadata["section"], _key(setting)): setting.name for setting in fields(TrainConfig)}
     changes = {}
     for section, values in sections.items():
         if section not in {name for name, _ in known}:
             names = sorted({name for name, _ in known})
-            home = next((where for where, key in known if key == section), None)
+            home = next((place for place, key in known if key == section), None)
             if home and not isinstance(values, dict):
-                raise BadConfig(f"{path}: {section} stands outside any section: it belongs under [{home}]")
+                raise BadConfig(f"{where}: {section} stands outside any section: it belongs under [{home}]")
             raise BadConfig(
-                f"{path}: no section is called [{section}]{_did_you_mean(section, names)}; those are {', '.join(names)}"
+                f"{where}: no section is called [{section}]{did_you_mean(section, names)}; those are {', '.join(names)}"
             )
         if not isinstance(values, dict):
-            raise BadConfig(f"{path}: {section} is a value, expected a section [{section}]")
+            raise BadConfig(f"{where}: {section} is a value, expected a section [{section}]")
         for key, value in values.items():
             if (section, key) not in known:
-                keys = [name for where, name in known if where == section]
+                keys = [name for place, name in known if place == section]
                 raise BadConfig(
-                    f'{path}: [{section}] has no key "{key}"{_did_you_mean(key, keys)}; keys: {", ".join(keys)}'
+                    f'{where}: [{section}] has no key "{key}"{did_you_mean(key, keys)}; keys: {", ".join(keys)}'
                 )
             changes[known[section, key]] = value
     return changes
@@ -198,7 +239,8 @@ def _key(setting: Field[Any]) -> str:
     return setting.name.removeprefix(f"{setting.metadata['section']}_")
 
 
-def _did_you_mean(name: str, known: list[str]) -> str:
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """`; did you mean "sampling"?`, or nothing where no known name is near."""
     close = difflib.get_close_matches(name, known, n=1)
     return f'; did you mean "{close[0]}"?' if close else ""
 

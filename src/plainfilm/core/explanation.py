@@ -16,8 +16,12 @@ LEAST_STABILITY = 0.6
 MOST_RESEMBLANCE = 0.5
 PASSES = "passes"
 EMPTY = "empty: nothing in the film speaks for this class"
-UNTRIED = "not all tried: no lungs were found in the film"
-COARSE = "not all tried: too few places to compare with shuffled networks"
+UNTRIED = "not all tried"
+NO_LUNGS, COARSE, UNSHUFFLED = (
+    "no lungs were found in the film",
+    "too few places to compare with shuffled networks",
+    "a bundle cannot shuffle its network",
+)
 OUTSIDE, UNSTABLE, OF_NO_NETWORK = (
     "less in the lungs than chance",
     "changes when the film is shifted",
@@ -30,8 +34,8 @@ class Trust:
     """What the checks of one map found; NaN where unknown.
 
     share_in_lungs: 0..1, of the positive strength. lungs_share: 0..1, what the lungs take up of the film, which is the share that
-        a map without any preference would have. stability, resemblance: -1..1, see `learn/map_checks.py`.
-    is_empty: nothing of the map is positive.
+        a map without any preference would have. stability, resemblance: -1..1, see `core/map_checks.py`.
+    is_empty: nothing of the map is positive. has_shuffled: whether there were shuffled networks to compare with; a bundle has none.
     """
 
     share_in_lungs: float
@@ -39,6 +43,7 @@ class Trust:
     stability: float
     resemblance: float
     is_empty: bool = False
+    has_shuffled: bool = True
 
     @property
     def failures(self) -> tuple[str, ...]:
@@ -53,15 +58,34 @@ class Trust:
         return tuple(words for words, fails in found.items() if fails)
 
     @property
+    def untried(self) -> tuple[str, ...]:
+        """Why some checks could not be made, in words."""
+        found = {
+            NO_LUNGS: math.isnan(self.lungs_share),
+            COARSE: self.has_shuffled and math.isnan(self.resemblance),
+            UNSHUFFLED: not self.has_shuffled,
+        }
+        return tuple(words for words, is_missing in found.items() if is_missing)
+
+    @property
     def verdict(self) -> str:
-        """ "passes"; "FAILS: why; why"; or what keeps the map from being judged: it is empty, coarse, or lungs are missing."""
+        """ "passes"; "FAILS: why; why"; "not all tried: why; why"; or that the map is empty."""
         if self.is_empty:
             return EMPTY
         if self.failures:
             return f"FAILS: {'; '.join(self.failures)}"
-        if math.isnan(self.lungs_share):
-            return UNTRIED
-        return COARSE if math.isnan(self.resemblance) else PASSES
+        return f"{UNTRIED}: {'; '.join(self.untried)}" if self.untried else PASSES
+
+    @property
+    def alarm(self) -> str:
+        """What is to stand on the face of the map; "" where it passes all that its network can be asked.
+
+        That a bundle has no shuffled networks is the same for all its maps, and is said beside them.
+        """
+        if self.is_empty or self.failures:
+            return self.verdict
+        own = [words for words in self.untried if words != UNSHUFFLED]
+        return f"{UNTRIED}: {'; '.join(own)}" if own else ""
 
 
 @dataclass(frozen=True)
@@ -69,7 +93,8 @@ class Explanation:
     """The maps of one film.
 
     film: its name. fitted: (S, S) uint8, the film as the network sees it. lungs: (S, S) bool, empty where none were found.
-    logit: (C,). strength: (C, h, w), raw and signed. stability, resemblance: (C,), NaN where unknown.
+    logit: (C,). strength: (C, h, w), raw and signed. stability: (C,), NaN where unknown.
+    resemblance: (C,), NaN where unknown; None where there were no shuffled networks to compare with.
     """
 
     film: str
@@ -78,7 +103,7 @@ class Explanation:
     logit: Floats
     strength: Floats
     stability: NDArray[np.float64]
-    resemblance: NDArray[np.float64]
+    resemblance: NDArray[np.float64] | None
 
     def trust(self, c: int) -> Trust:
         """What the checks say of the map of class c; of where it lies nothing where the film shows no lungs."""
@@ -88,6 +113,7 @@ class Explanation:
             share_in_lungs=float(share_inside(strength, self.lungs)) if has_lungs else float("nan"),
             lungs_share=float(self.lungs.mean()) if has_lungs else float("nan"),
             stability=float(self.stability[c]),
-            resemblance=float(self.resemblance[c]),
+            resemblance=float("nan") if self.resemblance is None else float(self.resemblance[c]),
             is_empty=not (strength > 0).any(),
+            has_shuffled=self.resemblance is not None,
         )

@@ -13,8 +13,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from plainfilm.errors import BadRun, CannotWrite
@@ -152,7 +151,22 @@ def _command() -> str:
     return shlex.join(["plainfilm", *sys.argv[1:]]) if is_ours else "python"
 
 
+def without_folders(command: str) -> str:
+    """What was typed, each path by its last name alone: what leaves this machine need not tell its folders.
+
+    command: as `provenance` keeps it. Raises ValueError where its quotes do not close.
+    """
+    return shlex.join(_last_name(word) for word in shlex.split(command))
+
+
+def _last_name(word: str) -> str:
+    option, equals, value = word.partition("=") if word.startswith("-") else ("", "", word)
+    return option + equals + (PurePath(value).name or value)
+
+
 def _versions() -> dict[str, str]:
+    from importlib import metadata
+
     found = {}
     for package in _PACKAGES_THAT_SHAPE_RESULTS:
         try:

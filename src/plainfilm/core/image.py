@@ -21,7 +21,8 @@ from plainfilm.core.formats.raster import Raster, Samples, grey_of
 from plainfilm.core.formats.recognise import format_of
 from plainfilm.core.formats.tiff import read_tiff
 from plainfilm.core.formats.webp import read_webp
-from plainfilm.errors import BadImage
+from plainfilm.core.words import one_line
+from plainfilm.errors import BadImage, Unfit
 
 LEAST_SIDE_PX = 16  # nobody could see a chest in less
 MAX_PIXELS = 100_000_000  # more than twice the largest detector; keeps a lying header from filling the memory
@@ -124,10 +125,10 @@ def read_film(
         film = _film(content, Path(where or "").suffix.lower(), max_pixels)
         if min(film.pixels.shape) < least_side:
             size = f"{film.info.width} x {film.info.height}"
-            raise BadImage(f"is {size} pixels, too small for a film: {least_side} a side are expected at least")
+            raise Unfit(f"is {size} pixels, too small for a film: {least_side} a side are expected at least")
         return film
     except BadImage as error:
-        raise BadImage(error.message, where) from error.__cause__
+        raise type(error)(one_line(error.message), where) from error.__cause__
 
 
 def pixel_sha256(pixels: Samples) -> str:

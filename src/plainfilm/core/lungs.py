@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.core.onnx_session import onnx_session
 from plainfilm.core.progress import Progress, Silence
 
 if TYPE_CHECKING:
@@ -169,8 +170,4 @@ def _model() -> bytes:
 
 @cache
 def _shipped() -> onnxruntime.InferenceSession:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1  # whoever has many films has many threads
-    return onnxruntime.InferenceSession(_model(), options, providers=["CPUExecutionProvider"])
+    return onnx_session(_model(), threads=1)  # whoever has many films has many threads

@@ -2,7 +2,8 @@
 
 One row a film. Unknown is empty, never a guess. A film that cannot be read keeps its row, with status `error` and the reason.
 `group` closes over the same patient and the same picture; a group never spans two splits. Further split columns
-(`split_r1`, `split_f0`, `split_r1_f2`: repeat and fold; `split_without_rsna`: a source left out) may stand beside `split`.
+(`split_r1`, `split_f0`, `split_r1_f2`: repeat and fold; `split_without_rsna`: a source left out; `split_own`: at random over films,
+as a published recipe has it) may stand beside `split`.
 """
 
 from __future__ import annotations
@@ -42,8 +43,12 @@ NUMBER_COLUMNS: dict[str, Any] = {"age": "Float64", "width": "Int64", "height": 
 SPLITS = ("train", "val", "test")
 STATUSES = ("ok", "error")
 LEFT_OUT = "split_without_"  # begins the name of a split whose test films are those of one source
-SPLIT_COLUMN = re.compile(rf"split(_r\d+)?(_f\d+)?|{LEFT_OUT}\w+")
+SPLIT_BY_FILM = (
+    "split_own"  # a split at random over films, as many a published recipe has it: groups stand on both sides
+)
+SPLIT_COLUMN = re.compile(rf"split(_r\d+)?(_f\d+)?|{LEFT_OUT}\w+|{SPLIT_BY_FILM}")
 _NAMES_SHOWN = 4
+_WITHOUT_TEST = "without_test"  # in info: the split column whose test films were taken out
 
 
 class Problem(NamedTuple):
@@ -157,6 +162,16 @@ class Manifest:
         rows = self.ok
         return rows[rows[column] == name]
 
+    def without_test(self, column: str) -> Manifest:
+        """The films of training and validation alone, for who must not see the others; `info` says so. Not written yet.
+
+        column: the split column that says which they are.
+        """
+        films = self.films[self.films[column].isin(SPLITS[:2])].reset_index(drop=True)
+        others = [name for name in self.split_columns if name != column]
+        films = films.assign(**dict.fromkeys(others, "")).drop(columns=[name for name in others if name != "split"])
+        return replace(self, films=films, info={_WITHOUT_TEST: column}, path=None)
+
     def counts(self) -> dict[str, dict[str, int]]:
         """Films a split and class, the unreadable under `error`."""
         table: dict[str, dict[str, int]] = {}
@@ -178,7 +193,8 @@ class Manifest:
             return breaches
         problems = []
         for column in split_columns or self.split_columns:
-            problems += _leaks(self.ok, column) + _useless(self.ok, self.classes, column)
+            needs_test = not column.startswith(LEFT_OUT) and self.info.get(_WITHOUT_TEST) != column
+            problems += _leaks(self.ok, column) + _useless(self.ok, self.classes, column, needs_test)
         return problems
 
 
@@ -323,9 +339,10 @@ def _leaks(ok: pd.DataFrame, column: str) -> list[Problem]:
     return found
 
 
-def _useless(ok: pd.DataFrame, classes: tuple[str, ...], column: str) -> list[Problem]:
+def _useless(ok: pd.DataFrame, classes: tuple[str, ...], column: str, needs_test: bool) -> list[Problem]:
+    """needs_test: False where test is a source, which need not supply every class, or was taken out."""
     found = []
-    for name in SPLITS[:2] if column.startswith(LEFT_OUT) else SPLITS:  # a source need not supply every class
+    for name in SPLITS if needs_test else SPLITS[:2]:
         labels = set(ok.loc[ok[column] == name, "label"])
         absent = [label for label in classes if label not in labels]
         if absent:

@@ -28,10 +28,10 @@ from plainfilm.core.bootstrap import Interval, format_interval
 from plainfilm.core.html import Html as Html
 from plainfilm.core.html import breakable, element, escaped
 from plainfilm.core.html import joined as joined
+from plainfilm.core.words import NOTICE as NOTICE
 
 Level = Literal["pass", "note", "warning", "failure"]
 _LEVEL_WORDS: dict[Level, str] = {"pass": "Pass", "note": "Note", "warning": "Warning", "failure": "Alarm"}
-NOTICE = "Research and education only. Not a medical device."
 _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8": "image/jpeg"}
 _JPEG_QUALITY = 85
 _CONTENT_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -95,11 +95,14 @@ def link(text: str, target: str) -> Html:
     return element("a", text, href=target)
 
 
-def headline(level: Level, word: str, text: str, *content: str) -> Html:
-    """What one should know if one reads nothing else: a word, and one line in large letters. content: text, or blocks."""
+def headline(level: Level, word: str, text: str, *content: str, is_long: bool = False) -> Html:
+    """What one should know if one reads nothing else: a word, and one line in large letters. content: text, or blocks.
+
+    is_long: the line is a whole sentence, in letters not quite as large.
+    """
     body = [part if isinstance(part, Html) else paragraph(part) for part in content]
     head = element("p", mark(level, word), element("strong", text))
-    return element("div", head, *body, class_=f"alert headline {level}", role="note")
+    return element("div", head, *body, class_=f"alert headline {level}{' long' if is_long else ''}", role="note")
 
 
 def bullets(items: Iterable[str]) -> Html:
@@ -121,7 +124,12 @@ def swatch(colour: str, label: str) -> Html:
 
 def estimate(interval: Interval, digits: int = 3) -> Html:
     """A number with its interval, the interval standing back: 0.946 (0.935 to 0.957)."""
-    value, space, ends = format_interval(interval, digits).partition(" ")
+    return number_and_ends(format_interval(interval, digits))
+
+
+def number_and_ends(text: str) -> Html:
+    """A number and what stands back behind it: `0.946 (0.935 to 0.957)`."""
+    value, space, ends = text.partition(" ")
     behind = element("small", ends) if ends else ""
     return element("span", element("span", value, class_="value"), space, behind, class_="estimate")
 

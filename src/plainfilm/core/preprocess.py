@@ -17,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.core.lungs import find_lungs
+from plainfilm.core.regions import hide_lungs
 from plainfilm.errors import BadConfig
 
 Fit = Literal["squash", "pad", "crop"]
 Contrast = Literal["none", "stretch", "equalize", "clahe", "gamma"]
-Region = Literal["film", "lungs"]
+Region = Literal["film", "lungs", "background"]
 
 # The mean over R, G and B of the ImageNet statistics that the published weights were trained with; a film has one channel.
 IMAGENET_MEAN = 0.449
@@ -42,7 +43,8 @@ class Preprocess:
     contrast: "none"; "stretch" the 1st to 99th percentile over the whole scale; "equalize" the histogram; "clahe" (contrast
         limited, 8 x 8 tiles, clip limit 2); "gamma" (grey ** gamma, grey in 0..1).
     gamma: the exponent of contrast "gamma"; below 1 brightens.
-    region: "film", or "lungs" (all outside the lungs that `core/lungs.py` finds becomes black, the whole film where it finds none).
+    region: "film"; "lungs" (all outside the lungs that `core/lungs.py` finds becomes black, the whole film where it finds none);
+        or "background" (the lungs that it finds, what lies between them and a margin become black; nothing where it finds none).
     mean, std: grey levels in 0..1 that are subtracted and divided by.
     """
 
@@ -64,19 +66,26 @@ class Preprocess:
         if not (self.gamma > 0 and self.std > 0 and math.isfinite(self.gamma + self.mean + self.std)):
             raise BadConfig(f"gamma ({self.gamma}) and std ({self.std}) must be above 0 and mean ({self.mean}) finite")
 
+    @property
+    def looks_for_lungs(self) -> bool:
+        """Whether what the network sees depends on where the lungs are found."""
+        return self.region != "film"
+
     def fitted(self, pixels: Pixels, lungs: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
         """The film at the network's size, with its contrast set.
 
         pixels: (H, W) uint8 or uint16, full scale.
         lungs: (h, w) bool, True inside the lungs, at any size, where somebody knows them already; otherwise they are looked for
-            where region is "lungs", and passed over where it is "film".
+            where region asks for it, and passed over where it is "film".
         Returns (size, size) uint8.
         """
         content = to_uint8(_with_contrast(_resized(pixels, self.size, self.fit), self.contrast, self.gamma))
         square = _squared(content, self.size)
-        if self.region == "lungs":
-            square = np.where(
-                self._inside(find_lungs(pixels).mask if lungs is None else lungs, pixels), square, np.uint8(0)
+        if self.looks_for_lungs:
+            inside = self._inside(find_lungs(pixels).mask if lungs is None else lungs, pixels)
+            is_lungs_alone = self.region == "lungs"
+            square = (
+                np.where(inside, square, np.uint8(0)) if is_lungs_alone else hide_lungs(square[None], inside[None])[0]
             )
         return np.ascontiguousarray(square)
 

@@ -13,15 +13,15 @@ class Task(Protocol):
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Say that `steps` more are done; `note` is a short remark of the moment (a loss, a score)."""
 
-    def expect(self, remaining: int, seconds: float) -> None:
-        """Correct what is left, where the worker knows better than the rate so far tells: steps, and seconds."""
+    def expect(self, remaining: int, seconds: float | None = None) -> None:
+        """Correct what is left, where the worker knows better: steps, and seconds where the rate so far does not tell them."""
 
 
 class Progress(Protocol):
     """Where long work reports to."""
 
-    def task(self, label: str, total: int, unit: str = "films") -> AbstractContextManager[Task]:
-        """Begin a piece of work of `total` steps; leave the `with` block when it is done."""
+    def task(self, label: str, total: int | None, unit: str = "films") -> AbstractContextManager[Task]:
+        """Begin a piece of work of `total` steps, None where nobody knows yet; leave the `with` block when it is done."""
 
     def say(self, line: str) -> None:
         """Print one line, above any bar."""
@@ -31,7 +31,7 @@ class _SilentTask:
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Say nothing."""
 
-    def expect(self, remaining: int, seconds: float) -> None:
+    def expect(self, remaining: int, seconds: float | None = None) -> None:
         """Say nothing."""
 
 
@@ -39,7 +39,7 @@ class Silence:
     """A Progress that says nothing: the default wherever plainfilm is used as a library."""
 
     @contextmanager
-    def task(self, label: str, total: int, unit: str = "films") -> Iterator[Task]:
+    def task(self, label: str, total: int | None, unit: str = "films") -> Iterator[Task]:
         """Give a task that says nothing."""
         yield _SilentTask()
 

@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 
 Seen: TypeAlias = Literal["film", "border", "background", "lungs", "blurred"]
 SEEN: tuple[Seen, ...] = get_args(Seen)
-NEEDS_LUNGS: tuple[Seen, ...] = ("background", "lungs")
+SEEN_NAMES: dict[Seen, str] = {
+    "film": "the whole film",
+    "border": "the outermost eighth alone",
+    "background": "everything but the lungs",
+    "lungs": "the lungs alone",
+    "blurred": "the film heavily blurred",
+}
 BORDER_SHARE = 1 / 8  # of the side
 _MARGIN_SHARE = 0.04  # of the side, around the hull of the lungs
 _BLUR_SHARE = 0.05  # of the side: standard deviation

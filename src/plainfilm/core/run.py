@@ -77,7 +77,7 @@ class Run:
         if manifest.path is None:
             raise BadRun("cannot be made from a manifest that was never written", directory)
         run = cls(directory, manifest.classes, config, config.preprocess, manifest.fingerprint, manifest.path.resolve())
-        segmenter = {"segmenter": segmenter_version()} if run.preprocess.region == "lungs" else {}
+        segmenter = {"segmenter": segmenter_version()} if run.preprocess.looks_for_lungs else {}
         made = provenance(config.seed, manifest=manifest.fingerprint, **segmenter)
         write_json(run / "environment.json", made)
         write_json(run / "preprocess.json", run.preprocess.to_dict())
@@ -148,9 +148,9 @@ class Run:
 
     @property
     def segmenter_note(self) -> str:
-        """What to know where the run was trained on lungs that another version of the segmenter found; "" elsewhere."""
+        """What to know where the run goes by lungs that another version of the segmenter found; "" elsewhere."""
         path = self / "environment.json"
-        if self.preprocess.region != "lungs" or not path.is_file():
+        if not self.preprocess.looks_for_lungs or not path.is_file():
             return ""
         known = read_json(path, BadRun).get("inputs", {}).get("segmenter", "")
         if known == segmenter_version():
@@ -244,3 +244,8 @@ class Run:
 def _when() -> dict[str, str]:
     made = provenance()
     return {"at": made["made_at"], "command": made["command"]}
+
+
+def first_place(directory: Path) -> Path:
+    """Where the first training lies of a recipe that ends with a second one, whose run is in `directory`."""
+    return directory.with_name(f"{directory.name}-first")

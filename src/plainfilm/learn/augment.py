@@ -14,6 +14,10 @@ from plainfilm.core.config import TrainConfig
 
 _ERASED_AREA = (0.02, 0.2)
 _ERASED_ASPECT = (0.4, 2.5)
+_WIDEST_BORDER = 1 / 6
+_WIDEST_SWAP = 1 / 5
+_SOFTEST_SEAM = 0.04  # of the side
+_HIDDEN_HALF = (0.55, 0.95)  # of half the side
 
 
 def augment(
@@ -38,12 +42,18 @@ def augment(
         shift = draw.around(config.augment_brightness).to(films.device).view(-1, 1, 1, 1)
         mean = films.mean((2, 3), keepdim=True)
         films = (films - mean) * factor + (mean + shift)
+    if config.augment_resampling:
+        films = _resampled(films, draw, config.augment_resampling)
     if config.augment_noise:
         deviation = (draw.share() * config.augment_noise * strength).view(-1, 1, 1, 1)
         films = films + (torch.randn(films.shape, generator=generator) * deviation).to(films.device)
     films = films.clamp(0, 1)
     if config.augment_erasing:
         films = _erased(films, draw, config.augment_erasing)
+    if config.augment_swap:
+        films = _with_other_borders(films, draw, config.augment_swap)
+    if config.augment_border:
+        films = _without_border(films, draw, config.augment_border)
     return films
 
 
@@ -92,6 +102,82 @@ def _erased(films: torch.Tensor, draw: _Draw, share: float) -> torch.Tensor:
     in_columns = (columns >= left[:, None]) & (columns < (left + wide)[:, None])  # (B, W)
     hole = (in_rows[:, None, :, None] & in_columns[:, None, None, :] & chosen[:, None, None, None]).to(films.device)
     return torch.where(hole, grey.to(films.device).view(-1, 1, 1, 1), films)
+
+
+def _resampled(films: torch.Tensor, draw: _Draw, bound: float) -> torch.Tensor:
+    """Each film on the way to a coarser grid and back, so that no texture of one chain of resizing stays.
+
+    One grid and one way of resampling a batch, drawn by the generator; each film goes as far as it draws.
+    """
+    side = films.shape[-1]
+    scale = 1 - bound * float(torch.rand(1, generator=draw.generator))
+    down = ("area", "bilinear", "bicubic")[int(torch.randint(3, (1,), generator=draw.generator))]
+    up = ("bilinear", "bicubic")[int(torch.randint(2, (1,), generator=draw.generator))]
+    less = max(8, round(side * scale))
+    options = {} if down == "area" else {"align_corners": False, "antialias": True}
+    coarse = F.interpolate(films, (less, less), mode=down, **options)
+    back = F.interpolate(coarse, films.shape[2:], mode=up, align_corners=False)
+    far = (draw.share() * draw.strength).to(films.device).view(-1, 1, 1, 1)
+    return films + far * (back - films)
+
+
+def _without_border(films: torch.Tensor, draw: _Draw, share: float) -> torch.Tensor:
+    """Put one grey level over the outer parts of a share of the films, each side by its own width."""
+    height, width = films.shape[2:]
+    chosen = draw.share() < share
+    top, bottom, left, right = (draw.share() * _WIDEST_BORDER * chosen for _ in range(4))
+    grey = draw.share() * (draw.share() < 0.5)  # black is what collimators leave
+    rows = (torch.arange(height) + 0.5) / height
+    columns = (torch.arange(width) + 0.5) / width
+    in_rows = (rows >= top[:, None]) & (rows < (1 - bottom)[:, None])  # (B, H)
+    in_columns = (columns >= left[:, None]) & (columns < (1 - right)[:, None])  # (B, W)
+    kept = (in_rows[:, None, :, None] & in_columns[:, None, None, :]).to(films.device)
+    return torch.where(kept, films, grey.to(films.device).view(-1, 1, 1, 1))
+
+
+def _with_other_borders(films: torch.Tensor, draw: _Draw, share: float) -> torch.Tensor:
+    """Give a share of the films the outer parts of another film of the batch, each side by its own width, under a soft seam.
+
+    What lies at the border then foretells nothing: markers, collimation, arms, the scanner's own frame.
+    """
+    height, width = films.shape[2:]
+    order = torch.randperm(draw.films, generator=draw.generator).to(films.device)
+    chosen = draw.share() < share
+    top, bottom, left, right = (draw.share() * _WIDEST_SWAP for _ in range(4))
+    seam = draw.share() * _SOFTEST_SEAM + 1 / max(height, width)
+    rows = (torch.arange(height) + 0.5) / height
+    columns = (torch.arange(width) + 0.5) / width
+    in_rows = torch.minimum(
+        rows - top[:, None], (1 - bottom)[:, None] - rows
+    )  # (B, H): how far inside, share of the side
+    in_columns = torch.minimum(columns - left[:, None], (1 - right)[:, None] - columns)  # (B, W)
+    inside = torch.minimum(in_rows[:, :, None], in_columns[:, None, :]) / seam[:, None, None]
+    own = torch.where(chosen[:, None, None], inside.clamp(0, 1), torch.ones(())).unsqueeze(1).to(films.device)
+    return own * films + (1 - own) * films[order]
+
+
+def with_hidden_middles(
+    films: torch.Tensor, target: torch.Tensor, share: float, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Hide the middle of a share of the films; of what is left nobody can tell the class, so their target is even over all.
+
+    Outlier exposure (Hendrycks et al. 2019) with the film itself as outlier: whoever answers by what surrounds the lungs pays.
+    films: (B, 1, H, W) in 0..1. target: (B, C) shares. Returns both anew.
+    """
+    draw = _Draw(len(films), torch.ones(len(films)), generator)
+    height, width = films.shape[2:]
+    low, high = _HIDDEN_HALF
+    tall, wide = (low + (high - low) * draw.share() for _ in range(2))
+    power = torch.where(draw.share() < 0.5, 2.0, 10.0)[:, None, None]  # an ellipse, or next to a rectangle
+    down = (torch.arange(height) + 0.5) / height * 2 - 1
+    right = (torch.arange(width) + 0.5) / width * 2 - 1
+    from_middle = (down[:, None].abs() / tall[:, None, None]) ** power + (right.abs() / wide[:, None, None]) ** power
+    chosen = draw.share() < share
+    grey = draw.share() * (draw.share() < 0.5)
+    hole = ((from_middle < 1) & chosen[:, None, None]).unsqueeze(1).to(films.device)
+    hidden = torch.where(hole, grey.view(-1, 1, 1, 1).to(films.device), films)
+    even = torch.full_like(target, 1 / target.shape[1])
+    return hidden, torch.where(chosen[:, None].to(target.device), even, target)
 
 
 def cropped(films: torch.Tensor, size: int, generator: torch.Generator) -> torch.Tensor:

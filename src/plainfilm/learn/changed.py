@@ -10,11 +10,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from plainfilm.core.network import Scores, joined
 from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Task
 from plainfilm.core.run import Run
 from plainfilm.learn.device import chosen_device
-from plainfilm.learn.infer import Scores, network_input, scores_of
+from plainfilm.learn.infer import network_input, scores_of
 from plainfilm.learn.model import load_network
 
 _BATCH = 64
@@ -40,7 +41,7 @@ class Asked:
             batch = torch.from_numpy(self.fitted(films[start : start + _BATCH])).unsqueeze(1).to(self.device)
             found.append(scores_of(self.network, network_input(batch, self.run.preprocess)))
             task.advance(len(batch))
-        return Scores(*(np.concatenate(arrays) for arrays in zip(*found, strict=True)))
+        return joined(found)
 
     def fitted(self, films: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Films by the recipe `bare`, as the network sees them: (N, S, S) uint8."""

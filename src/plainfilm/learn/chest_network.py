@@ -21,7 +21,6 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
-import onnxruntime
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
@@ -30,6 +29,7 @@ from torch import nn
 from plainfilm.core.chest import FOREIGN, INPUT_PX, POSES, judged, network_input, without_its_frame
 from plainfilm.core.image import is_film_name, read_film
 from plainfilm.core.manifest import Manifest
+from plainfilm.core.onnx_session import onnx_session
 from plainfilm.core.thumbnail import THUMBNAIL_PX, thumbnail
 from plainfilm.errors import BadImage
 from plainfilm.learn.bodies import Film, Rng, cloud
@@ -357,7 +357,7 @@ def _copies(films: NDArray[np.uint8], count: int, seed: int) -> NDArray[np.uint8
 
 def fit_limits(path: Path, films: NDArray[np.uint8], seed: int = 1) -> dict[str, float]:
     """The limits beyond which a picture is turned away, from films that the network was not trained on; written into the file."""
-    session = onnxruntime.InferenceSession(path.read_bytes(), providers=["CPUExecutionProvider"])
+    session = onnx_session(path.read_bytes())
     looked = judged(_copies(films, _COPIES, seed), session, 0.0, math.inf)
     limits = {
         "least_likeness": float(np.quantile(looked.likeness, _TURNED_AWAY)),

@@ -1,34 +1,21 @@
-"""From a run and films to explanations: each film's maps of all classes, tried."""
+"""A run's network as what explains films, and where its maps of many films lie."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from os import cpu_count
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import nn
 
-from plainfilm.core.explanation import Explanation
-from plainfilm.core.image import read_film
-from plainfilm.core.lungs import find_lungs_of
+from plainfilm.core.explainer import Explainer
 from plainfilm.core.maps import Floats, positive, share_inside
-from plainfilm.core.preprocess import Preprocess
-from plainfilm.core.progress import Progress
+from plainfilm.core.predictor import Predictor
+from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
-from plainfilm.errors import BadConfig, BadRun
-from plainfilm.learn.device import chosen_device
-from plainfilm.learn.heatmaps import Maps, MapSource, heatmaps, map_source
-from plainfilm.learn.infer import network_input
-from plainfilm.learn.map_checks import shuffled_networks, try_maps
-from plainfilm.learn.model import load_network
+from plainfilm.errors import BadRun
+from plainfilm.learn.infer import TorchNetwork, model_name
+from plainfilm.learn.shuffled import shuffled_networks
 
-LungsOf = Callable[[NDArray[np.uint8]], NDArray[np.bool_]]
 _BATCH = 16
 
 
@@ -46,45 +33,16 @@ class MapShares(NamedTuple):
     mean_map: Floats
 
 
-def explain_films(
-    run: Run, paths: Sequence[Path], progress: Progress, *, lungs_of: LungsOf = find_lungs_of
-) -> Iterator[Explanation]:
-    """The maps of films that can be read, in their order, a batch at a time.
+def explainer_of(run: Run, progress: Progress) -> Explainer:
+    """What explains films with a run's own network, in torch, and with shuffled copies of it.
 
-    lungs_of: finds the lungs in (N, S, S) uint8 films. Raises BadRun where the network has no maps, BadImage for a film that has
-    become unreadable.
+    Raises BadRun where its weights are missing or damaged, or it has no maps.
     """
-    network, source = _network_with_maps(run)
-    device = next(network.parameters()).device
+    network = _with_maps(run, progress)
     progress.say("Shuffling copies of the network, for the randomisation test")
-    shuffled = shuffled_networks(network)
-
-    def maps_of(any_network: nn.Module, films: torch.Tensor) -> Maps:
-        return heatmaps(any_network, films, source)
-
-    def seen(path: Path) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        pixels = read_film(path).pixels
-        return run.preprocess.fitted(pixels), _whole(run.preprocess).fitted(pixels)
-
-    with ThreadPoolExecutor(cpu_count() or 1) as pool, progress.task("Making and trying heatmaps", len(paths)) as task:
-        for start in range(0, len(paths), _BATCH):
-            some = paths[start : start + _BATCH]
-            fitted, whole = (np.stack(films) for films in zip(*pool.map(seen, some), strict=True))
-            lungs = lungs_of(whole)
-            films = network_input(torch.from_numpy(fitted).unsqueeze(1).to(device), run.preprocess)
-            maps = maps_of(network, films)
-            tried = try_maps(maps_of, network, shuffled, films, maps)
-            for place, path in enumerate(some):
-                yield Explanation(
-                    str(path),
-                    fitted[place],
-                    lungs[place],
-                    maps.logit[place],
-                    maps.strength[place],
-                    tried.stability[place],
-                    tried.resemblance[place],
-                )
-                task.advance()
+    shuffled = tuple(network.with_module(module) for module in shuffled_networks(network.module))
+    name = model_name(run)
+    return Explainer(name, Predictor(name, run.classes, run.preprocess, run.calibration(), network), shuffled)
 
 
 def map_shares(run: Run, pixels: NDArray[np.uint8], lungs: NDArray[np.bool_], progress: Progress) -> MapShares:
@@ -93,45 +51,41 @@ def map_shares(run: Run, pixels: NDArray[np.uint8], lungs: NDArray[np.bool_], pr
     pixels: (N, S, S) uint8, fitted by the run's recipe, such as a cache's. lungs: (N, S, S) bool, empty where none were found.
     Raises BadRun where the network has no maps.
     """
-    network, source = _network_with_maps(run)
-    device = next(network.parameters()).device
-    logits, shares = [], []
-    total, count = np.zeros((len(run.classes), *source.side)), np.zeros(len(run.classes))
+    network = _with_maps(run, Silence())
+    logits, maps, shares = [], [], []
     with progress.task("Making heatmaps", len(pixels)) as task:
         for start in range(0, len(pixels), _BATCH):
             some = np.ascontiguousarray(pixels[start : start + _BATCH])
-            films = network_input(torch.from_numpy(some).unsqueeze(1).to(device), run.preprocess)
-            maps = heatmaps(network, films, source)
-            c = maps.logit.argmax(axis=1)
-            chosen = positive(maps.strength[np.arange(len(c)), c])
+            scores = network.scores(some, maps=True)
+            assert scores.strength is not None
+            chosen = positive(scores.strength[np.arange(len(some)), scores.logit.argmax(axis=1)])
             inside = lungs[start : start + _BATCH]
-            share = share_inside(chosen, inside)
-            shares.append(np.where(inside.any(axis=(1, 2)), share, np.nan))
-            logits.append(maps.logit)
-            sums = chosen.sum(axis=(1, 2))
-            for place in np.flatnonzero(sums > 0):
-                total[c[place]] += chosen[place] / sums[place]
-                count[c[place]] += 1
+            shares.append(np.where(inside.any(axis=(1, 2)), share_inside(chosen, inside), np.nan))
+            logits.append(scores.logit)
+            maps.append(chosen)
             task.advance(len(some))
-    mean = np.full(total.shape, np.nan)
-    np.divide(total, count[:, None, None], out=mean, where=count[:, None, None] > 0)
-    lungs_share = lungs.mean(axis=(1, 2))
+    logit, lungs_share = np.concatenate(logits), lungs.mean(axis=(1, 2))
     return MapShares(
-        np.concatenate(logits),
+        logit,
         np.concatenate(shares),
         np.where(lungs_share > 0, lungs_share, np.nan),
-        mean.astype(np.float32),
+        _mean_maps(np.concatenate(maps), logit.argmax(axis=1), len(run.classes)),
     )
 
 
-def _network_with_maps(run: Run) -> tuple[nn.Module, MapSource]:
-    network = load_network(run).to(chosen_device(run.config.device), memory_format=torch.channels_last)  # type: ignore[call-overload]
-    try:
-        return network, map_source(network, run.preprocess.size)
-    except BadConfig as cause:
-        raise BadRun(str(cause), run.directory) from cause
+def _mean_maps(maps: Floats, c: NDArray[np.intp], classes: int) -> Floats:
+    """(C, h, w): of each class the mean of its maps, each scaled to a sum of 1; NaN where it has none. maps: (N, h, w), >= 0."""
+    means = np.full((classes, *maps.shape[1:]), np.nan, np.float32)
+    sums = maps.sum(axis=(1, 2))
+    for one in range(classes):
+        chosen = (c == one) & (sums > 0)
+        if chosen.any():
+            means[one] = (maps[chosen] / sums[chosen, None, None]).mean(axis=0)
+    return means
 
 
-def _whole(preprocess: Preprocess) -> Preprocess:
-    """The same recipe with all of the film in its own contrast, in which lungs are looked for."""
-    return replace(preprocess, region="film", contrast="none")
+def _with_maps(run: Run, progress: Progress) -> TorchNetwork:
+    network = TorchNetwork(run, progress)
+    if network.why_no_maps:
+        raise BadRun(network.why_no_maps, run.directory)
+    return network

@@ -1,7 +1,8 @@
 """Films decoded once, kept as a uint8 memory map at the training size, and served as batches to the device.
 
 The cache lies beside the manifest under a name made of what decides its content, so a stale one is never read: other films,
-another size, another contrast or another segmenter of lungs is another file.
+another size, another contrast or another segmenter of lungs is another file. Where the recipe goes by the lungs, a list of the
+films in which none were found lies beside it.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from plainfilm.core.files import make_directory, written_whole
+from plainfilm.core.files import make_directory, read_json, write_json, written_whole
 from plainfilm.core.image import pixel_sha256, read_film
-from plainfilm.core.lungs import NO_LUNGS, segmenter_version
+from plainfilm.core.lungs import NO_LUNGS, find_lungs, segmenter_version
 from plainfilm.core.manifest import Manifest, shown
 from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Progress
@@ -38,11 +39,15 @@ class FilmCache:
 
     rows: the manifest's rows, in the order of the films.
     pixels: (N, size, size) uint8, memory-mapped.
+    without_lungs: the films, by image_id, in which no lungs were found; none where nobody looked.
     """
 
-    def __init__(self, rows: pd.DataFrame, pixels: NDArray[np.uint8], device: torch.device) -> None:
+    def __init__(
+        self, rows: pd.DataFrame, pixels: NDArray[np.uint8], device: torch.device, without_lungs: frozenset[str]
+    ) -> None:
         self.rows = rows
         self.pixels = pixels
+        self.without_lungs = without_lungs
         self.device = device
         self._on_device: torch.Tensor | None = None
         if device.type == "cuda":
@@ -62,7 +67,8 @@ def cache_films(
 ) -> FilmCache:
     """Open the cache of these rows, or decode the films and write it.
 
-    A film in which no lungs are found is black where the recipe asks for lungs alone; how many there are is said.
+    A film in which no lungs are found is black where the recipe asks for lungs alone, and whole where it asks for the background;
+    how many there are is said.
 
     Raises BadManifest where a film is gone or its pixels are no longer those that prepare saw, naming the films.
     """
@@ -70,22 +76,27 @@ def cache_films(
     name = f"films-{preprocess.size}px-{_key(rows, preprocess)}.npy"
     folder = _writable_cache_folder(manifest)
     path = folder / name
-    if not path.exists():
+    listed = path.with_suffix(".no-lungs.json")
+    if not path.exists() or (preprocess.looks_for_lungs and not listed.exists()):
         with written_whole(path) as temporary:
             pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
-            _decode_into(pixels, manifest, rows, preprocess, progress)
+            has_lungs = _decode_into(pixels, manifest, rows, preprocess, progress)
             pixels.flush()
             del pixels
+        if preprocess.looks_for_lungs:
+            write_json(listed, {"image_ids": list(rows["image_id"][~has_lungs])})
     pixels = np.load(path, mmap_mode="r")
     if pixels.shape != shape or pixels.dtype != np.uint8:
         raise BadManifest(f"{path} is no film cache of this manifest: remove it", manifest.path)
-    if preprocess.region == "lungs" and (black := _black_films(pixels)):
-        progress.say(f"{NO_LUNGS} in {counted(black, 'film')} of {len(pixels)}: the network sees them black")
-    return FilmCache(rows.reset_index(drop=True), pixels, device)
+    without = frozenset(read_json(listed, BadManifest)["image_ids"] if preprocess.looks_for_lungs else ())
+    if without:
+        seen = "black" if preprocess.region == "lungs" else "as they are"
+        progress.say(f"{NO_LUNGS} in {counted(len(without), 'film')} of {len(pixels)}: the network sees them {seen}")
+    return FilmCache(rows.reset_index(drop=True), pixels, device, without)
 
 
-def fitted_film(manifest: Manifest, row: pd.Series[str], preprocess: Preprocess) -> NDArray[np.uint8]:
-    """One film of a manifest at the network's size, (size, size) uint8.
+def fitted_film(manifest: Manifest, row: pd.Series[str], preprocess: Preprocess) -> tuple[NDArray[np.uint8], bool]:
+    """One film of a manifest at the network's size, (size, size) uint8; and whether it has lungs, True where nobody looked.
 
     Raises BadImage where it cannot be read or where its pixels are not those that prepare saw.
     """
@@ -93,22 +104,23 @@ def fitted_film(manifest: Manifest, row: pd.Series[str], preprocess: Preprocess)
     film = read_film(path)
     if row["sha256"] and pixel_sha256(film.pixels) != row["sha256"]:
         raise BadImage("has other pixels than when the manifest was made: prepare again", path)
-    return preprocess.fitted(film.pixels)
-
-
-def _black_films(pixels: NDArray[np.uint8]) -> int:
-    return sum(int((~pixels[start : start + _CHUNK].any(axis=(1, 2))).sum()) for start in range(0, len(pixels), _CHUNK))
+    if not preprocess.looks_for_lungs:
+        return preprocess.fitted(film.pixels), True
+    lungs = find_lungs(film.pixels)
+    return preprocess.fitted(film.pixels, lungs.mask), lungs.is_found
 
 
 def _decode_into(
     pixels: NDArray[np.uint8], manifest: Manifest, rows: pd.DataFrame, preprocess: Preprocess, progress: Progress
-) -> None:
+) -> NDArray[np.bool_]:
+    """Fill `pixels`, (N, size, size), with the films; returns (N,) which of them have lungs."""
     failures: list[str] = []
+    has_lungs = np.ones(len(rows), np.bool_)
     records = rows.to_dict("records")
 
     def decode(place: int) -> None:
         try:
-            pixels[place] = fitted_film(manifest, records[place], preprocess)  # type: ignore[arg-type]
+            pixels[place], has_lungs[place] = fitted_film(manifest, records[place], preprocess)  # type: ignore[arg-type]
         except BadImage as error:
             failures.append(str(error))
 
@@ -125,11 +137,12 @@ def _decode_into(
         cv2.setNumThreads(cv2_threads)
     if failures:
         raise BadManifest(f"{len(failures)} films cannot be used: {shown(sorted(failures))}", manifest.path)
+    return has_lungs
 
 
 def _key(rows: pd.DataFrame, preprocess: Preprocess) -> str:
     recipe = {**preprocess.to_dict(), "mean": 0, "std": 0, "version": _FORMAT_VERSION}
-    if preprocess.region == "lungs":
+    if preprocess.looks_for_lungs:
         recipe["segmenter"] = segmenter_version()
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
     digest.update("\n".join(rows["sha256"]).encode())

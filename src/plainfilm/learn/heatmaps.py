@@ -70,11 +70,14 @@ def heatmaps(network: nn.Module, films: torch.Tensor, source: MapSource | None =
     Raises BadConfig where the network has no map at this size.
     """
     source = source or map_source(network, films.shape[-1])
-    if source.way == "pooled":
-        logit, strength = _pooled(network, films, source)
-    else:
-        logit, strength = _by_gradient(network, films, source)
+    with torch.inference_mode(source.way == "pooled"):
+        logit, strength = maps_of(network, films, source)
     return Maps(logit.float().cpu().numpy(), np.ascontiguousarray(strength.float().cpu().numpy()))
+
+
+def maps_of(network: nn.Module, films: torch.Tensor, source: MapSource) -> tuple[torch.Tensor, torch.Tensor]:
+    """As `heatmaps`, as tensors: what a run asks and what a bundle's graph is made of."""
+    return (_pooled if source.way == "pooled" else _by_gradient)(network, films, source)
 
 
 def map_source(network: nn.Module, size: int) -> MapSource:
@@ -141,7 +144,7 @@ def _of_tokens(
     taken, given = _from_block(network, films, layer)
     if taken.shape[1] < side[0] * side[1]:
         raise BadConfig(f"{type(network).__name__} has no heatmap: its last block reads too few tokens. {_REMEDY}")
-    _refuse_blind(network, [_on_grid(grad, source) for grad in _gradients(given, taken)], source)
+    _refuse_blind(network, [on_grid(grad, source) for grad in _gradients(given, taken)], source)
     _refuse_scattered(network, lambda shown: _from_block(network, shown, layer)[0].detach(), films, source)
     return source
 
@@ -171,7 +174,7 @@ def _head_gradients(
         raise BadConfig(
             f"{type(network).__name__} has no heatmap: its head does not make its logits from its last feature map alone. {_REMEDY}"
         )
-    return [_on_grid(grad, source) for grad in _gradients(given, taken)]
+    return [on_grid(grad, source) for grad in _gradients(given, taken)]
 
 
 def _sees_everywhere(gradients: list[torch.Tensor]) -> bool:
@@ -196,13 +199,13 @@ def _refuse_scattered(
     network: nn.Module, features_of: Callable[[torch.Tensor], torch.Tensor], films: torch.Tensor, source: MapSource
 ) -> None:
     """Raise BadConfig where tokens do not stand row by row: what changes a quarter of a film must move that quarter's most."""
-    before = _on_grid(features_of(films), source)
+    before = on_grid(features_of(films), source)
     height, width = before.shape[2:]
     for row in range(2):
         for column in range(2):
             changed = films.clone()
             _quarter(changed, row, column).neg_()
-            moved = (_on_grid(features_of(changed), source) - before).abs().mean(dim=(0, 1), keepdim=True)
+            moved = (on_grid(features_of(changed), source) - before).abs().mean(dim=(0, 1), keepdim=True)
             means = [float(_quarter(moved, *at).mean()) for at in ((0, 0), (0, 1), (1, 0), (1, 1))]
             if means.index(max(means)) != 2 * row + column:
                 raise BadConfig(
@@ -258,7 +261,6 @@ def _shape(tensor: torch.Tensor) -> str:
 # Making maps ---------------------------------------------------------------------------------------------------------
 
 
-@torch.inference_mode()
 def _pooled(network: nn.Module, films: torch.Tensor, source: MapSource) -> tuple[torch.Tensor, torch.Tensor]:
     features = network.forward_features(films)  # type: ignore[operator]
     logit = network.forward_head(features)  # type: ignore[operator]
@@ -266,7 +268,7 @@ def _pooled(network: nn.Module, films: torch.Tensor, source: MapSource) -> tuple
     assert isinstance(weight, torch.Tensor)
     if source.channel_axis == 1:
         return logit, F.conv2d(features, weight[:, :, None, None])
-    return logit, _on_grid(features @ weight.T, source)
+    return logit, on_grid(features @ weight.T, source)
 
 
 def _by_gradient(network: nn.Module, films: torch.Tensor, source: MapSource) -> tuple[torch.Tensor, torch.Tensor]:
@@ -278,12 +280,12 @@ def _by_gradient(network: nn.Module, films: torch.Tensor, source: MapSource) -> 
         with torch.no_grad():
             features = network.forward_features(films)  # type: ignore[operator]
         with torch.enable_grad():
-            taken = features.detach().requires_grad_()
+            taken = features.detach().contiguous().requires_grad_()
             logit = network.forward_head(taken)  # type: ignore[operator]
-    features = _on_grid(taken.detach(), source)  # (B, D, h, w)
+    features = on_grid(taken.detach(), source)  # (B, D, h, w)
     maps = []
     for gradient in _gradients(logit, taken):
-        weight = _on_grid(gradient, source).sum(dim=(2, 3))  # h * w times the mean, (B, D)
+        weight = on_grid(gradient, source).sum(dim=(2, 3))  # h * w times the mean, (B, D)
         maps.append(torch.einsum("bd,bdhw->bhw", weight, features))
     return logit.detach(), torch.stack(maps, dim=1)
 
@@ -323,11 +325,11 @@ def _cut_off(layer: nn.Module) -> Iterator[Callable[[], torch.Tensor]]:
         hook.remove()
 
 
-def _on_grid(values: torch.Tensor, source: MapSource) -> torch.Tensor:
+def on_grid(values: torch.Tensor, source: MapSource) -> torch.Tensor:
     """Features, gradients or strengths of any layout as (B, D, h, w); tokens that stand before the places fall away."""
     if source.channel_axis == 1:
         return values
     if values.ndim == 3:
         height, width = source.side
-        values = values[:, -height * width :].reshape(len(values), height, width, -1)
+        values = values[:, -height * width :].unflatten(1, (height, width))  # type: ignore[no-untyped-call]
     return values.permute(0, 3, 1, 2)

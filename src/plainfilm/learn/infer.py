@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 from os import cpu_count
 from pathlib import Path
-from typing import NamedTuple
+from threading import Lock
 
 import numpy as np
 import pandas as pd
@@ -16,30 +18,66 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 
-from plainfilm.core.calibration import Calibration
-from plainfilm.core.chest import reasons
-from plainfilm.core.image import read_film
-from plainfilm.core.lungs import NO_LUNGS, find_lungs
 from plainfilm.core.manifest import Manifest
+from plainfilm.core.network import Scores, joined
 from plainfilm.core.predictions import Predictions
+from plainfilm.core.predictor import WILD, Answer, Predictor, Seen
 from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Progress
 from plainfilm.core.run import Run
-from plainfilm.core.thumbnail import thumbnail
-from plainfilm.errors import BadImage, BadManifest, BadRun
+from plainfilm.errors import BadConfig, BadImage, BadManifest, BadRun
 from plainfilm.learn.device import chosen_device
 from plainfilm.learn.films import FilmCache, cache_films
+from plainfilm.learn.heatmaps import MapSource, heatmaps, map_source
 from plainfilm.learn.model import last_layer, load_network
 
 BATCH = 128
-_WILD = "the network gives no finite numbers"
 
 
-class Scores(NamedTuple):
-    """What the network gives for films. logit: (N, C) float32; embedding: (N, D) float32, the input of its last layer."""
+class TorchNetwork:
+    """The network of a run, ready to be asked; a `core.network.Network`. progress: is told of a segmenter that is another one."""
 
-    logit: NDArray[np.float32]
-    embedding: NDArray[np.float32]
+    def __init__(self, run: Run, progress: Progress) -> None:
+        self._preprocess = run.preprocess
+        self._device = chosen_device(run.config.device)
+        self.module = _ready(run, self._device, progress)
+        self._lock = Lock()  # a hook on the last layer hears every caller
+
+    @cached_property
+    def _source(self) -> MapSource | BadConfig:
+        try:
+            return map_source(self.module, self._preprocess.size)
+        except BadConfig as why_none:
+            return why_none
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether it gives heatmaps."""
+        return isinstance(self._source, MapSource)
+
+    @property
+    def why_no_maps(self) -> str:
+        """Why it gives no heatmaps; "" where it does."""
+        return "" if isinstance(self._source, MapSource) else str(self._source)
+
+    def with_module(self, module: nn.Module) -> TorchNetwork:
+        """Another network of the same shape and on the same device, whose heatmaps are made in the same way."""
+        other = copy.copy(self)
+        other.module, other._lock = module, Lock()
+        other._source = self._source
+        return other
+
+    def scores(self, films: NDArray[np.uint8], *, maps: bool = False) -> Scores:
+        """As `core.network.Network.scores`."""
+        batch = network_input(torch.from_numpy(films).unsqueeze(1).to(self._device), self._preprocess)
+        source = self._source if maps else None
+        with self._lock:
+            return scores_of(self.module, batch, source if isinstance(source, MapSource) else None)
+
+
+def predictor_of(run: Run, progress: Progress) -> Predictor:
+    """What answers with a run's own network, in torch. Raises BadRun where its weights are missing or damaged."""
+    return Predictor(model_name(run), run.classes, run.preprocess, run.calibration(), TorchNetwork(run, progress))
 
 
 def network_input(films: torch.Tensor, preprocess: Preprocess) -> torch.Tensor:
@@ -71,7 +109,7 @@ def score_cache(
             films = cache.batch(places[start : start + BATCH])
             scores.append(scores_of(network, network_input(films, preprocess)))
             task.advance(len(films))
-    return Scores(*(np.concatenate(arrays) for arrays in zip(*scores, strict=True)))
+    return joined(scores)
 
 
 def predict_manifest(
@@ -116,11 +154,12 @@ def _scored(
     scores = score_cache(network, cache, places, run.preprocess, progress, "Scoring films")
     is_wild = ~np.isfinite(scores.logit).all(axis=1)
     if is_wild.any():
-        raise BadRun(f"{_WILD} for {is_wild.sum()} of {len(places)} films: train it anew", run / "weights.safetensors")
+        raise BadRun(f"{WILD} for {is_wild.sum()} of {len(places)} films: train it anew", run / "weights.safetensors")
     failed = manifest.films[manifest.films["status"] == "error"]
     rows = pd.concat([cache.rows.iloc[places], failed], ignore_index=True)
     logit, embedding = (
-        np.concatenate([known, np.full((len(failed), known.shape[1]), np.nan, np.float32)]) for known in scores
+        np.concatenate([known, np.full((len(failed), known.shape[1]), np.nan, np.float32)])
+        for known in (scores.logit, scores.embedding)
     )
     return Predictions.of(rows, logit, run.classes, model_name(run), embedding)
 
@@ -131,40 +170,33 @@ def cacheable(manifest: Manifest, column: str) -> pd.DataFrame:
     return ok[(ok["label"] != "") & (ok[column] != "")]
 
 
-def predict_films(run: Run, paths: Sequence[Path], calibration: Calibration, progress: Progress) -> Predictions:
+def predict_films(run: Run, paths: Sequence[Path], progress: Progress) -> Predictions:
     """Scores of a run on files; a file that cannot be read is a row with status error and the reason.
 
-    calibration: the run's; it says which films are turned away, and why. Where the network sees lungs alone, films in which none
-        are found are turned away as well.
+    The run's calibration says which films are turned away, and why. Where what the network sees goes by the lungs, films in
+    which none are found are turned away as well.
     """
-    device = chosen_device(run.config.device)
-    network = _ready(run, device, progress)
-    rows, logits, reasons = [], [], []
-    blank = np.full(len(run.classes), np.nan, np.float32)
+    predictor = predictor_of(run, progress)
+    answers: list[Answer] = []
     with ThreadPoolExecutor(cpu_count() or 1) as pool, progress.task("Predicting", len(paths)) as task:
         for start in range(0, len(paths), BATCH):
             chunk = paths[start : start + BATCH]
-            films = list(pool.map(lambda path: _opened(path, run.preprocess), chunk))
-            good = [film for film in films if isinstance(film, _Film)]
-            answers = iter(_answers(network, good, run.preprocess, device, calibration))
-            for path, film in zip(chunk, films, strict=True):
-                is_bad = isinstance(film, BadImage)
-                rows.append(
-                    {
-                        "image_id": str(path),
-                        "status": "error" if is_bad else "ok",
-                        "error": film.message if isinstance(film, BadImage) else "",
-                    }
-                )
-                logit, reason = (blank, "") if is_bad else next(answers)
-                if not is_bad and not np.isfinite(logit).all():
-                    rows[-1] |= {"status": "error", "error": _WILD}
-                    logit, reason = blank, ""
-                logits.append(logit)
-                reasons.append(reason)
+            films = list(pool.map(lambda path: _opened(predictor, path), chunk))
+            good = iter(predictor.answers([film for film in films if isinstance(film, Seen)]))
+            answers += [film if isinstance(film, Answer) else next(good) for film in films]
             task.advance(len(chunk))
-    scored = Predictions.of(pd.DataFrame(rows), np.stack(logits), run.classes, model_name(run))
-    return scored.with_reasons(reasons)
+    rows = [{"image_id": one.film, "status": "error" if one.error else "ok", "error": one.error} for one in answers]
+    blank = np.full(len(run.classes), np.nan, np.float32)
+    logit = np.stack([blank if one.logit is None else one.logit for one in answers])
+    scored = Predictions.of(pd.DataFrame(rows), logit, run.classes, model_name(run))
+    return scored.with_reasons([one.turned_away for one in answers])
+
+
+def _opened(predictor: Predictor, path: Path) -> Seen | Answer:
+    try:
+        return predictor.see(path)
+    except BadImage as error:
+        return predictor.unread(str(path), error.message)
 
 
 def model_name(run: Run) -> str:
@@ -179,52 +211,16 @@ def _ready(run: Run, device: torch.device, progress: Progress) -> nn.Module:
     return load_network(run).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 
-class _Film(NamedTuple):
-    """A film as the network sees it, and as the gate does; whether it holds lungs, True where nobody asks."""
-
-    fitted: NDArray[np.uint8]
-    thumbnail: NDArray[np.uint8]
-    has_lungs: bool
-
-
-def _opened(path: Path, preprocess: Preprocess) -> _Film | BadImage:
-    try:
-        pixels = read_film(path).pixels
-    except BadImage as error:
-        return error
-    if preprocess.region == "film":
-        return _Film(preprocess.fitted(pixels), thumbnail(pixels), True)
-    lungs = find_lungs(pixels)
-    return _Film(preprocess.fitted(pixels, lungs.mask), thumbnail(pixels), lungs.is_found)
-
-
-def _answers(
-    network: nn.Module, films: Sequence[_Film], preprocess: Preprocess, device: torch.device, calibration: Calibration
-) -> list[tuple[NDArray[np.float32], str]]:
-    """For each film its logits (C,), and why it is turned away, "" where it is not."""
-    if not films:
-        return []
-    batch = torch.from_numpy(np.stack([film.fitted for film in films])).unsqueeze(1).to(device)
-    scores = scores_of(network, network_input(batch, preprocess))
-    gate = reasons(np.stack([film.thumbnail for film in films]))
-    away = calibration.reasons_to_turn_away(gate, scores.embedding)
-    is_blind = [not film.has_lungs for film in films]
-    return list(
-        zip(
-            scores.logit,
-            [reason or NO_LUNGS * blind for reason, blind in zip(away, is_blind, strict=True)],
-            strict=True,
-        )
-    )
-
-
-@torch.inference_mode()
-def scores_of(network: nn.Module, films: torch.Tensor) -> Scores:
-    """films: (B, 1, H, W) as the network takes them."""
+def scores_of(network: nn.Module, films: torch.Tensor, source: MapSource | None = None) -> Scores:
+    """films: (B, 1, H, W) as the network takes them. source: of its heatmaps, where they are wanted."""
     embedding: list[torch.Tensor] = []
-    hook = last_layer(network).register_forward_pre_hook(lambda _, given: embedding.append(given[0]))
+    hook = last_layer(network).register_forward_pre_hook(lambda _, given: embedding.append(given[0].detach()))
     try:
-        logit = network(films)
+        if source is None:
+            with torch.inference_mode():
+                logit, strength = network(films).float().cpu().numpy(), None
+        else:
+            logit, strength = heatmaps(network, films, source)
     finally:
         hook.remove()
-    return Scores(logit.float().cpu().numpy(), embedding[0].flatten(1).float().cpu().numpy())
+    return Scores(logit, embedding[0].flatten(1).float().cpu().numpy(), strength)

@@ -16,7 +16,7 @@ from torch import nn
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.metrics import measure, softmax
 from plainfilm.core.run import Run
-from plainfilm.learn.augment import augment, cropped, mixed_up
+from plainfilm.learn.augment import augment, cropped, mixed_up, with_hidden_middles
 from plainfilm.learn.device import fabric_for
 from plainfilm.learn.films import FilmCache
 from plainfilm.learn.infer import BATCH, network_input, resized
@@ -72,7 +72,13 @@ class Learner:
         return {"network": self.network, **({"average": self.average} if self.average is not None else {})}
 
     def take_step(
-        self, films: NDArray[np.int64], *, size: int, step: int, rate: float, is_frozen: bool
+        self,
+        films: NDArray[np.int64],
+        *,
+        size: int,
+        step: int,
+        rate: float,
+        is_frozen: bool,
     ) -> tuple[float, int]:
         """Learn from one batch.
 
@@ -148,6 +154,8 @@ class Learner:
         target = F.one_hot(labels, len(self.classes)).float()  # (B, C)
         if config.mixup:
             pixels, target = mixed_up(pixels, target, config.mixup, generator)
+        if config.augment_hidden:
+            pixels, target = with_hidden_middles(pixels, target, config.augment_hidden, generator)
         logit = self._forward(network_input(pixels, self.preprocess)).float()
         loss = F.cross_entropy(logit, target, weight=self.class_weight, label_smoothing=config.label_smoothing)
         return loss, int((logit.detach().argmax(1) == labels).sum())

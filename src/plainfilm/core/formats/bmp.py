@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from plainfilm.core.formats.raster import Raster, Samples, check_size, cut_off, damaged, through_palette, unpacked
-from plainfilm.errors import BadImage
+from plainfilm.errors import Unfit
 
 HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 _COMPRESSIONS = {1: "run-length", 2: "run-length", 4: "JPEG", 5: "PNG"}
@@ -68,7 +68,7 @@ def _declared(content: bytes) -> _Declared:
         (colours,) = struct.unpack_from("<I", headers, 46)
     if compression and compression not in _BITFIELDS:
         name = _COMPRESSIONS.get(compression, "unknown")
-        raise BadImage(f"is a BMP with {name} compression ({compression}), which is not read; save it as PNG")
+        raise Unfit(f"is a BMP with {name} compression ({compression}), which is not read; save it as PNG")
     if bits_a_pixel not in (1, 4, 8, 16, 24, 32) or (compression and bits_a_pixel not in (16, 32)):
         raise damaged(f"BMP knows no {bits_a_pixel} bits a pixel, compressed by {compression}")
     masks: tuple[int, ...] = _MASKS_OF_16_BITS if bits_a_pixel == 16 else (0x0000FF, 0x00FF00, 0xFF0000, 0)

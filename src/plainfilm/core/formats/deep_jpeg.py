@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from plainfilm.core.formats.jpeg import DHT, DQT, DRI, SCAN_DATA, SOS, Frame, Segments, quantisation_tables
 from plainfilm.core.formats.raster import cut_off, damaged
-from plainfilm.errors import BadImage
+from plainfilm.errors import Unfit
 
 _CHUNK = 1 << 16  # bytes of coded pixels looked at together; about 60 bytes of memory for each
 _NO_CODE_HOP = 32  # where no code can begin: any hop will do, since what is read there is refused
@@ -71,7 +71,7 @@ def decoded_deep_jpeg(segments: Segments, frame: Frame) -> NDArray[np.uint16]:
     """
     if frame.process not in ("lossless", "baseline", "extended") or frame.components != 1:
         kind = f"a {frame.process} JPEG of {frame.components} components"
-        raise BadImage(f"holds {kind}; expected one component, lossless, baseline or extended")
+        raise Unfit(f"holds {kind}; expected one component, lossless, baseline or extended")
     if not 2 <= frame.bit_depth <= (16 if frame.process == "lossless" else 12):
         raise damaged(f"JPEG knows no {frame.process} samples of {frame.bit_depth} bits")
     scan = _scan(segments, frame)

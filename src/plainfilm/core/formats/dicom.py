@@ -23,7 +23,8 @@ from plainfilm.core.formats.codecs import StoredPixels, is_known_syntax, stored_
 from plainfilm.core.formats.display import grey_table
 from plainfilm.core.formats.raster import Samples, check_size, cut_off, damaged
 from plainfilm.core.formats.recognise import EXPLICIT_VR
-from plainfilm.errors import BadImage
+from plainfilm.core.words import printable
+from plainfilm.errors import BadImage, TooManyPixels, Unfit
 
 _RADIOGRAPHS = ("CR", "DX")
 _RADIOGRAPH_CLASSES = {
@@ -51,6 +52,7 @@ _ELEMENTS = (
 _TAGS: list[BaseTag | int] = [Tag(keyword) for keyword in _ELEMENTS]
 _LARGEST_HEADER = 1 << 26  # bytes; what may be inflated beside the pixels
 _MOST_PYDICOM_NOTES = 5
+_QUOTED = re.compile(r"'.*'|\".*\"")  # a note is shown with the answer, and must not say who is on the film
 
 # warnings.catch_warnings changes the whole process; under this lock at least our own threads do not undo each other's.
 _READING = threading.Lock()
@@ -110,14 +112,14 @@ def read_dicom(content: bytes, max_pixels: int) -> DicomFilm:
 
 @contextmanager
 def _pydicom_notes() -> Iterator[list[str]]:
-    """Gather what pydicom warns of, as notes; the warnings of others are passed on."""
+    """Gather what pydicom warns of, as notes that quote nothing of the header; the warnings of others are passed on."""
     notes: list[str] = []
     with _READING:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield notes
         for warning in caught:
-            message = str(warning.message).splitlines()[0]
+            message = _QUOTED.sub("...", str(warning.message).splitlines()[0])
             if "pydicom" not in Path(warning.filename).parts:
                 warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
             elif len(notes) < _MOST_PYDICOM_NOTES and message not in notes:
@@ -136,7 +138,7 @@ def _parsed(content: bytes, max_pixels: int) -> tuple[Dataset, UID]:
         start = content[stream.tell() : stream.tell() + 6]
         syntax = UID("1.2.840.10008.1.2.1") if EXPLICIT_VR.match(start, 4) else ImplicitVRLittleEndian
     if not is_known_syntax(syntax):
-        raise BadImage(f"is stored in the transfer syntax {UID(syntax).name} ({syntax}), which is not read")
+        raise Unfit(f"is stored in the transfer syntax {UID(syntax).name} ({syntax}), which is not read")
     if syntax == DeflatedExplicitVRLittleEndian:
         stream = io.BytesIO(_inflated(content[stream.tell() :], 2 * max_pixels + _LARGEST_HEADER))
     is_implicit, is_little_endian = syntax == ImplicitVRLittleEndian, syntax != ExplicitVRBigEndian
@@ -151,7 +153,7 @@ def _inflated(deflated: bytes, most_bytes: int) -> bytes:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     inflated = inflater.decompress(deflated, most_bytes)
     if inflater.unconsumed_tail:
-        raise BadImage(f"inflates to more than {most_bytes:,} bytes, more than a film needs")
+        raise TooManyPixels(f"inflates to more than {most_bytes:,} bytes, more than a film needs")
     if not inflater.eof:
         raise cut_off("its deflated data set has no end mark")
     return inflated
@@ -164,17 +166,17 @@ def _check_kind(film: Dataset) -> None:
         modality = _RADIOGRAPH_CLASSES.get(sop_class, "")
         if not modality:
             name = sop_class.name or "none"
-            raise BadImage(f"names no Modality, and its SOP class ({name}) is no radiograph; expected CR or DX")
+            raise Unfit(f"names no Modality, and its SOP class ({name}) is no radiograph; expected CR or DX")
     if modality not in _RADIOGRAPHS:
-        raise BadImage(f"is of the modality {modality}; expected a radiograph, CR or DX")
+        raise Unfit(f"is of the modality {modality}; expected a radiograph, CR or DX")
     if "PixelData" not in film:
-        raise BadImage("holds no pixels: a report, a reference to a film elsewhere, or a file that was cut off")
+        raise Unfit("holds no pixels: a report, a reference to a film elsewhere, or a file that was cut off")
     frames = int(film.get("NumberOfFrames") or 1)
     if frames != 1:
-        raise BadImage(f"holds {frames} frames; expected one film")
+        raise Unfit(f"holds {frames} frames; expected one film")
     photometric, samples = _text(film, "PhotometricInterpretation"), int(film.get("SamplesPerPixel") or 1)
     if photometric not in ("MONOCHROME1", "MONOCHROME2") or samples != 1:
-        raise BadImage(
+        raise Unfit(
             f"is {photometric or 'of no photometric interpretation'} with {samples} samples a pixel; expected grey"
         )
 
@@ -222,7 +224,7 @@ def _view(film: Dataset) -> str:
     """AP, PA, LL, RL or whatever else View Position says. Source: PS3.3 C.8.1.2, C.8.11.5."""
     position = _text(film, "ViewPosition").upper()
     codes = film.get("ViewCodeSequence")
-    return position or (_VIEW_CODES.get(_text(codes[0], "CodeValue"), "") if codes else "")
+    return printable(position) or (_VIEW_CODES.get(_text(codes[0], "CodeValue"), "") if codes else "")
 
 
 def _age(film: Dataset) -> tuple[float | None, tuple[str, ...]]:
@@ -231,7 +233,7 @@ def _age(film: Dataset) -> tuple[float | None, tuple[str, ...]]:
     parts = re.fullmatch(r"(\d{1,3})([YMWD])", written)
     if parts:
         return int(parts[1]) * _YEARS_A_UNIT[parts[2]], ()
-    return None, ((f"the age is written as {written!r}, without a unit; it is left unknown",) if written else ())
+    return None, (("the age is not written as DICOM asks for, with a unit; it is left unknown",) if written else ())
 
 
 def _film_notes(film: Dataset) -> tuple[str, ...]:

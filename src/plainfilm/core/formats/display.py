@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from plainfilm.core.formats.raster import Samples, damaged
-from plainfilm.errors import BadImage
+from plainfilm.errors import Unfit
 
 _LARGEST_NUMBER = 1e12  # no slope, intercept or window is beyond it, nor so near to 0; 65536 steps of it stay finite
 
@@ -74,7 +74,7 @@ def _rescaled(stored: NDArray[np.int64], film: Dataset) -> tuple[NDArray[np.floa
     """(values, the smallest and the largest that can occur). Source: PS3.3 C.11.1.1.2."""
     slope, intercept = _number(film, "RescaleSlope", 1.0), _number(film, "RescaleIntercept", 0.0)
     if not slope:
-        raise BadImage("has a Rescale Slope of 0, which leaves nothing to see")
+        raise Unfit("has a Rescale Slope of 0, which leaves nothing to see")
     values = stored * slope + intercept
     return values, float(values.min()), float(values.max())
 
@@ -89,7 +89,7 @@ def _windowed(
     center, width = _number(film, "WindowCenter"), _number(film, "WindowWidth")
     function = str(film.get("VOILUTFunction") or "LINEAR").strip().upper()
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        raise BadImage(f"has the VOI LUT Function {function!r}; expected LINEAR, LINEAR_EXACT or SIGMOID")
+        raise Unfit(f"has the VOI LUT Function {function!r}; expected LINEAR, LINEAR_EXACT or SIGMOID")
     whole_range = (values - low) / (high - low)
     if center is None or width is None:
         return whole_range, ()

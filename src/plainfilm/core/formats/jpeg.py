@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from plainfilm.core.formats.exif import orientation_of
 from plainfilm.core.formats.raster import Raster, Samples, check_size, cut_off, damaged, decoded_by_opencv
-from plainfilm.errors import BadImage
+from plainfilm.errors import BadImage, Unfit
 
 SOI, EOI, SOS, DHT, DQT, DRI, APP1 = 0xD8, 0xD9, 0xDA, 0xC4, 0xDB, 0xDD, 0xE1
 SCAN_DATA = 0  # our own number, not a marker: the coded pixels that follow a start of scan
@@ -111,7 +111,7 @@ def jpeg_segments(content: bytes, is_jpeg_ls: bool = False) -> list[tuple[int, m
         if marker == SOS:
             scans += 1
             if scans > _MOST_SCANS:
-                raise BadImage(f"stores its pixels in more than {_MOST_SCANS} scans; save it as a plain JPEG or as PNG")
+                raise Unfit(f"stores its pixels in more than {_MOST_SCANS} scans; save it as a plain JPEG or as PNG")
             next_marker = after_scan.search(content, at)
             if next_marker is None:
                 break
@@ -154,13 +154,13 @@ def decoded_jpeg(content: bytes, segments: Segments, frame: Frame) -> Samples:
     declares more blocks than that lies, or the file was cut and closed again, which OpenCV would fill with grey.
     """
     if frame.process not in ("baseline", "extended", "progressive"):
-        raise BadImage(f"is a JPEG of the {frame.process} kind, which is read inside DICOM if at all; save it as PNG")
+        raise Unfit(f"is a JPEG of the {frame.process} kind, which is read inside DICOM if at all; save it as PNG")
     if frame.bit_depth != 8:
-        raise BadImage(f"is a JPEG of {frame.bit_depth} bits, which is read only inside DICOM; save it as a 16-bit PNG")
+        raise Unfit(f"is a JPEG of {frame.bit_depth} bits, which is read only inside DICOM; save it as a 16-bit PNG")
     if frame.components == 4:
-        raise BadImage("is a JPEG in print colours (CMYK); expected grey or RGB, save it as grey first")
+        raise Unfit("is a JPEG in print colours (CMYK); expected grey or RGB, save it as grey first")
     if frame.components not in (1, 3):
-        raise BadImage(f"is a JPEG of {frame.components} colours; expected 1 (grey) or 3 (RGB)")
+        raise Unfit(f"is a JPEG of {frame.components} colours; expected 1 (grey) or 3 (RGB)")
     blocks = -(-frame.width // 8) * -(-frame.height // 8)
     bits = 8 * sum(len(body) for marker, body in segments if marker == SCAN_DATA)
     if bits < blocks * (1 if frame.process == "progressive" else 2):

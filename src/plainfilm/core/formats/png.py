@@ -18,7 +18,7 @@ from plainfilm.core.formats.raster import (
     decoded_by_opencv,
     through_palette,
 )
-from plainfilm.errors import BadImage
+from plainfilm.errors import Unfit
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6
@@ -81,7 +81,7 @@ def _declared(content: bytes) -> _Declared:
         elif kind in (b"PLTE", b"tRNS", b"eXIf"):
             parts[kind] = body
         elif kind == b"acTL" and len(body) == 8 and (frames := int.from_bytes(body[:4])) > 1:
-            raise BadImage(f"is an animation of {frames} pictures; expected one film")
+            raise Unfit(f"is an animation of {frames} pictures; expected one film")
         elif kind[0] & 0x20 == 0 and kind != b"IEND":  # a capital first letter: not to be passed over
             raise damaged(f"it cannot be read without its chunk {kind.decode('latin-1')!r}, which PNG does not know")
     palette, transparency, exif = (bytes(parts.get(kind, b"")) for kind in (b"PLTE", b"tRNS", b"eXIf"))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.errors import BadImage
+from plainfilm.errors import BadImage, TooManyPixels
 
 # uint8 or uint16, over their full scale: 0 is black, 255 or 65535 is white.
 Samples = NDArray[Any]
@@ -60,7 +60,9 @@ def check_size(width: int, height: int, max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise BadImage(f"declares a size of {width} x {height} pixels; expected at least 1 x 1")
     if width * height > max_pixels:
-        raise BadImage(f"declares {width} x {height} pixels; at most {max_pixels:,} are read, make it smaller first")
+        raise TooManyPixels(
+            f"declares {width} x {height} pixels; at most {max_pixels:,} are read, make it smaller first"
+        )
 
 
 def decoded_by_opencv(content: bytes, flags: int, width: int, height: int) -> Samples:

@@ -3,7 +3,7 @@
 import re
 
 from plainfilm.core.formats import bmp, png
-from plainfilm.errors import BadImage
+from plainfilm.errors import NoPicture
 
 # What stands after the tag of an element where value representations are written out. Source: PS3.5 6.2.
 EXPLICIT_VR = re.compile(rb"AE|AS|AT|CS|DA|DS|DT|IS|LO|LT|OB|OW|PN|SH|SL|SQ|SS|ST|TM|UI|UL|UN|US|UT")
@@ -41,7 +41,7 @@ _OTHERS: tuple[tuple[int, bytes, str], ...] = (
 
 
 def format_of(content: bytes) -> str:
-    """png, jpeg, tiff, bmp, webp or dicom. Raises BadImage for anything else, and says what it is instead."""
+    """png, jpeg, tiff, bmp, webp or dicom. Raises NoPicture for anything else, and says what it is instead."""
     if content[128:132] == b"DICM":
         return "dicom"
     if content.startswith(png.SIGNATURE):
@@ -56,16 +56,16 @@ def format_of(content: bytes) -> str:
         return "bmp"
     for offset, magic, name in _OTHERS:
         if content.startswith(magic, offset):
-            raise BadImage(f"is {name}; {_EXPECTED}")
+            raise NoPicture(f"is {name}; {_EXPECTED}")
     if _is_bare_dicom(content):
         return "dicom"
     beginning = content[:512]
     if not beginning.strip(b"\x00"):
-        raise BadImage(f"begins with nothing but zero bytes; {_EXPECTED}. Copy or download the file again")
+        raise NoPicture(f"begins with nothing but zero bytes; {_EXPECTED}. Copy or download the file again")
     if not re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]", beginning):
         kind = "HTML or XML" if beginning.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<") else "text"
-        raise BadImage(f"is {kind}, not a picture; {_EXPECTED}")
-    raise BadImage(f"is of no known format (it begins with {content[:8].hex(' ')}); {_EXPECTED}")
+        raise NoPicture(f"is {kind}, not a picture; {_EXPECTED}")
+    raise NoPicture(f"is of no known format (it begins with {content[:8].hex(' ')}); {_EXPECTED}")
 
 
 def _is_bare_dicom(content: bytes) -> bool:

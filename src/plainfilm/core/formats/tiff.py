@@ -28,7 +28,7 @@ from plainfilm.core.formats.raster import (
     through_palette,
     unpacked,
 )
-from plainfilm.errors import BadImage
+from plainfilm.errors import Unfit
 
 # Tags, section 8
 _SUBFILE_TYPE, _OLD_SUBFILE_TYPE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 255, 256, 257, 258, 259, 262
@@ -154,7 +154,7 @@ def _full_size_directory(content: bytes, order: str) -> _Directory:
         if not _one(directory, _SUBFILE_TYPE, 0) & _REDUCED_OR_MASK and _one(directory, _OLD_SUBFILE_TYPE, 1) != 2
     ]
     if len(full_size) != 1:
-        raise BadImage(f"is a TIFF of {len(full_size)} pages; expected one film, save each page as its own file")
+        raise Unfit(f"is a TIFF of {len(full_size)} pages; expected one film, save each page as its own file")
     return full_size[0]
 
 
@@ -195,7 +195,7 @@ def _page(directory: _Directory, max_pixels: int, file_bytes: int) -> _Page:
     _check_compression(compression, bits, samples, colour, is_planar)
     predictor = _one(directory, _PREDICTOR, 1) if compression in (_LZW, _DEFLATE, _OLD_DEFLATE) else 1
     if predictor not in (1, 2) or (predictor == 2 and bits not in (8, 16)):
-        raise BadImage(f"is a TIFF with predictor {predictor} for {bits} bits, which is not read; save it as PNG")
+        raise Unfit(f"is a TIFF with predictor {predictor} for {bits} bits, which is not read; save it as PNG")
     is_tiled = _TILE_OFFSETS in directory
     block_width, block_height = width, min(_one(directory, _ROWS_PER_STRIP, height), height)
     if is_tiled:
@@ -233,11 +233,11 @@ def _check_compression(compression: int, bits: int, samples: int, colour: int, i
     """Raise BadImage for a compression that is not read, or not for such samples."""
     if compression not in _CODINGS:
         name = _OTHER_COMPRESSIONS.get(compression, "unknown")
-        raise BadImage(f"is a TIFF with {name} compression ({compression}), which is not read; save it as PNG")
+        raise Unfit(f"is a TIFF with {name} compression ({compression}), which is not read; save it as PNG")
     if compression == _JPEG and (bits != 8 or is_planar or (samples, colour) not in _JPEG_COLOURS):
-        raise BadImage(f"is a TIFF with JPEG compression of {samples} samples ({colour}), not read; save it as PNG")
+        raise Unfit(f"is a TIFF with JPEG compression of {samples} samples ({colour}), not read; save it as PNG")
     if compression != _JPEG and colour == _YCBCR:
-        raise BadImage("is a TIFF in YCbCr colours without JPEG compression, which is not read; save it as PNG")
+        raise Unfit("is a TIFF in YCbCr colours without JPEG compression, which is not read; save it as PNG")
 
 
 def _check_samples(directory: _Directory, bits: int, samples: int, colour: int) -> None:
@@ -245,14 +245,14 @@ def _check_samples(directory: _Directory, bits: int, samples: int, colour: int) 
     sample_format = _one(directory, _SAMPLE_FORMAT, 1)
     if sample_format in _NOT_WHOLE_NUMBERS:
         kind = _NOT_WHOLE_NUMBERS[sample_format]
-        raise BadImage(f"is a TIFF of {kind}, whose black and white nothing declares; save it as 16-bit unsigned")
+        raise Unfit(f"is a TIFF of {kind}, whose black and white nothing declares; save it as 16-bit unsigned")
     if not 1 <= bits <= 16 or (directory.get(_BITS, np.array([bits])) != bits).any():
-        raise BadImage(f"is a TIFF of {bits} bits a sample, or of several depths; expected one of 1 to 16 bits")
+        raise Unfit(f"is a TIFF of {bits} bits a sample, or of several depths; expected one of 1 to 16 bits")
     if _one(directory, _FILL_ORDER, 1) != 1:
-        raise BadImage("is a TIFF with its bits in reverse (FillOrder 2), which is not read; save it as PNG")
+        raise Unfit("is a TIFF with its bits in reverse (FillOrder 2), which is not read; save it as PNG")
     if colour not in (_WHITE_IS_ZERO, _BLACK_IS_ZERO, _RGB, _PALETTE, _YCBCR):
         name = _OTHER_COLOURS.get(colour, "in colours that are not read")
-        raise BadImage(f"is a TIFF {name} ({colour}); expected grey, RGB or a palette")
+        raise Unfit(f"is a TIFF {name} ({colour}); expected grey, RGB or a palette")
     fewest = 3 if colour in (_RGB, _YCBCR) else 1
     if not fewest <= samples <= fewest + _MOST_EXTRA_SAMPLES or (colour == _PALETTE and bits > 8):
         raise damaged(f"{samples} samples of {bits} bits make no pixel of this TIFF")

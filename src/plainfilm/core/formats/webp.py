@@ -6,7 +6,7 @@ import cv2
 
 from plainfilm.core.formats.exif import orientation_of
 from plainfilm.core.formats.raster import Raster, check_size, cut_off, damaged, decoded_by_opencv, silent_opencv
-from plainfilm.errors import BadImage
+from plainfilm.errors import Unfit
 
 _MOST_CHUNKS = 10_000
 
@@ -41,7 +41,7 @@ def _declared(content: bytes) -> tuple[int, int, int]:
         if at + 8 + length > end:
             raise cut_off(f"the chunk {kind!r} at byte {at:,} goes beyond the end of the WebP")
         if kind in (b"ANIM", b"ANMF"):
-            raise BadImage("is an animation; expected one film")
+            raise Unfit("is an animation; expected one film")
         start = content[at + 8 : at + 18]
         if kind == b"VP8X" and len(start) == 10:
             canvas = (1 + int.from_bytes(start[4:7], "little"), 1 + int.from_bytes(start[7:10], "little"))

@@ -1,0 +1,42 @@
+"""What to know of a film before trusting an answer about it: plain remarks on its file and exposure, none of which refuses it."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from plainfilm.core.image import Film
+from plainfilm.core.preprocess import Preprocess, to_uint8
+
+_ODD_RATIO = 1.6  # of the sides; upright detectors have 1.0 to 1.3
+_LEAST_SPAN = 0.2  # of the scale, from the 1st to the 99th percentile
+_MOST_PURE = 0.35  # of the pixels at one end of the scale; wide black collimation stays below
+_LEAST_LEVELS = 24
+_LEAST_JPEG_QUALITY = 50
+_LATERAL = ("LL", "RL", "LAT", "LATERAL", "LLD", "RLD")
+
+
+def quality_warnings(film: Film, preprocess: Preprocess) -> tuple[str, ...]:
+    """One sentence without a full stop for each thing that may mislead a network that is fed by `preprocess`."""
+    info = film.info
+    grey = to_uint8(film.pixels)
+    counts = cv2.calcHist([grey], [0], None, [256], [0, 256]).ravel().astype(np.int64)  # five times as fast as NumPy's
+    share = counts / grey.size
+    below = np.cumsum(share)
+    low, high = (int(np.searchsorted(below, at)) for at in (0.01, 0.99))
+    levels = np.count_nonzero(counts)
+    long, short = max(film.pixels.shape), min(film.pixels.shape)
+    found = {
+        f"the header says a lateral view ({info.view}), and frontal ones are expected": info.view.upper() in _LATERAL,
+        f"it has {info.width} x {info.height} pixels, fewer than the {preprocess.size} that the network sees": short
+        < preprocess.size,
+        f"it is {info.width} x {info.height}, much longer than wide or wider than long": long > _ODD_RATIO * short,
+        f"hardly any contrast: its grey levels span {(high - low) / 255:.0%} of the scale": high - low
+        < _LEAST_SPAN * 255,
+        f"{share[255]:.0%} of it is pure white": share[255] > _MOST_PURE,
+        f"{share[0]:.0%} of it is pure black": share[0] > _MOST_PURE,
+        ("a single grey level" if levels == 1 else f"only {levels} grey levels"): levels < _LEAST_LEVELS,
+        f"a JPEG of quality {info.jpeg_quality or 0:.0f}: fine detail is lost": info.jpeg_quality is not None
+        and info.jpeg_quality < _LEAST_JPEG_QUALITY,
+    }
+    return (*(text for text, is_so in found.items() if is_so), *info.notes)
