@@ -119,6 +119,17 @@ def folds_by_group(films: pd.DataFrame, classes: Sequence[str], folds: int, seed
     return _draw(films, classes, _fold_quota(films, classes, folds), np.random.default_rng(seed))
 
 
+def split_to_quota(films: pd.DataFrame, classes: Sequence[str], quota: NDArray[np.int64], seed: int) -> pd.Series[str]:
+    """Draw one split of given counts, whole groups only, as near to them as these allow.
+
+    films: rows with label and group. quota: (4, C) films a class in train, val, test and none of them; a column's sum is all films
+    of that class. Raises BadConfig where a class would be missing from train, val or test.
+    """
+    names = np.array([*SPLITS, ""], dtype=object)
+    drawn = _draw(films, classes, _checked(quota, classes, [*SPLITS]), np.random.default_rng(seed))
+    return pd.Series(names[drawn], index=films.index, dtype=object)
+
+
 def _class_counts(films: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
     counts = films["label"].value_counts()
     return np.array([int(counts.get(name, 0)) for name in classes], dtype=np.int64)

@@ -123,18 +123,28 @@ def _trimmed(pixels: Pixels) -> Pixels:
 
 
 def _regions(seen: Seen) -> Iterator[Html]:
-    """Films with the lungs alone that are found in them."""
+    """Films with the lungs alone that are found in them, and with all but the lungs."""
     chosen = seen.random("masks").permutation(np.flatnonzero(seen.is_shown))[:_IN_A_STRIP]
-    recipe = Preprocess(size=_SIDE_PX, region="lungs")
-    pictures = []
+    films = []
     for row in sorted(chosen.tolist()):
         try:
-            pictures.append(_picture(recipe.fitted(seen.pixels(row)), f"{named(seen.text(row, 'label'))}, lungs alone"))
+            films.append((named(seen.text(row, "label")), seen.pixels(row)))
         except BadImage:
             continue
-    if pictures:
+    if films:
         yield heading("Region")
-        yield strip("region lungs", "all outside the lungs that are found becomes black", pictures)
+        yield _strip(
+            "region lungs",
+            "all outside the lungs that are found becomes black",
+            Preprocess(size=_SIDE_PX, region="lungs"),
+            films,
+        )
+        yield _strip(
+            "region background",
+            "the lungs that are found, what lies between them and a margin become black",
+            Preprocess(size=_SIDE_PX, region="background"),
+            films,
+        )
 
 
 def _augmented(films: list[tuple[str, Pixels]], augment: Augment | str) -> Iterator[Html]:

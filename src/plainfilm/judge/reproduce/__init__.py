@@ -1,0 +1,1 @@
+"""What became of a published recipe here, as one page."""
