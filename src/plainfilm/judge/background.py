@@ -26,6 +26,7 @@ from plainfilm.core.page import (
     texts,
 )
 from plainfilm.core.run import Run
+from plainfilm.core.words import duration
 from plainfilm.judge.doubts import split_column
 from plainfilm.judge.evaluate import SPLIT_NAMES
 from plainfilm.judge.score_tables import SOURCES_SHOWN
@@ -184,15 +185,7 @@ def _readable(value: Any) -> str:
 
 
 def _duration(seconds: Any) -> str:
-    if not isinstance(seconds, int | float):
-        return str(seconds)
-    hours, minutes = divmod(round(seconds) // 60, 60)
-    parts = [
-        f"{hours} h" if hours else "",
-        f"{minutes} min" if minutes else "",
-        "" if hours else f"{round(seconds) % 60} s",
-    ]
-    return " ".join(part for part in parts if part)
+    return duration(seconds) if isinstance(seconds, int | float) else str(seconds)
 
 
 # The files -----------------------------------------------------------------------------------------------------------

@@ -9,9 +9,21 @@ from typing import Any
 
 import pandas as pd
 
-from plainfilm.core.explanation import EMPTY, LEAST_STABILITY, MOST_RESEMBLANCE, PASSES, Explanation, Trust
+from plainfilm.core.explainer import Explainer
+from plainfilm.core.explanation import (
+    EMPTY,
+    LEAST_STABILITY,
+    MOST_RESEMBLANCE,
+    PASSES,
+    UNSHUFFLED,
+    UNTRIED,
+    Explanation,
+    Trust,
+)
+from plainfilm.core.overlay import colours, film_picture, overlay
 from plainfilm.core.page import (
     Html,
+    Level,
     Section,
     alert,
     code,
@@ -28,9 +40,8 @@ from plainfilm.core.page import (
     table,
     texts,
 )
-from plainfilm.core.run import Run
 from plainfilm.core.words import counted
-from plainfilm.judge.overlay import Shown, colours, film_picture, jpeg, number, overlay, with_alarm
+from plainfilm.judge.overlay import Shown, jpeg, number, with_alarm
 
 MOST_ON_PAGE = 100
 _MOST_ROWS = 1000
@@ -41,13 +52,19 @@ _WHAT = (
     "for the class (Grad-CAM). It is coarse, it is scaled by its own largest value, and it says where the network looks, not that "
     "what it sees there is disease. The lungs are outlined in light blue."
 )
-_CHECKS = (
+_WHERE, _STABLE = (
     ("In the lungs", "the share of the map's positive strength inside the lungs, beside the share of the film that the lungs take "
      "up, which is what a map without preference would have"),
     ("Stable", "the smallest correlation with the maps of the film shifted by 2% each way, laid back; "
      f"expected {LEAST_STABILITY} or more"),
-    ("Like shuffled networks'", "the rank correlation with the maps of the same film from the same network, its weights shuffled "
-     f"(Adebayo et al. 2018); expected {MOST_RESEMBLANCE} or less: what needs no weights shows the picture, not the network"),
+)  # fmt: skip
+_SHUFFLED = (
+    "Like shuffled networks'", "the rank correlation with the maps of the same film from the same network, its weights shuffled "
+    f"(Adebayo et al. 2018); expected {MOST_RESEMBLANCE} or less: what needs no weights shows the picture, not the network"
+)  # fmt: skip
+_UNSHUFFLED = (
+    "Like shuffled networks': not tried", "a bundle cannot shuffle its network, so whether these maps need what it has learnt "
+    "(Adebayo et al. 2018) is not known from here; explaining the run that it was made of tells"
 )  # fmt: skip
 
 
@@ -74,41 +91,32 @@ class Pictured:
         return cls(explanation.film, jpeg(plain), jpeg(with_alarm(drawn, shown.trust, _LETTER)), shown, reason, places)
 
 
-def explain_page(run: Run, maps: pd.DataFrame, pictured: Sequence[Pictured], made: Mapping[str, Any]) -> str:
+def explain_page(
+    explainer: Explainer, maps: pd.DataFrame, pictured: Sequence[Pictured], made: Mapping[str, Any]
+) -> str:
     """The page as HTML. maps: the table of explain.csv. pictured: the first of its maps."""
     mapped = maps[maps["class"] != ""]
-    sections = [_summary(run, mapped, pictured)] if len(mapped) else []
+    sections = [_summary(explainer, mapped, pictured)] if len(mapped) else []
     if pictured:
         sections.append(section("Maps", pairs(_couple(one) for one in pictured)))
-    sections += _tables(mapped, maps[maps["class"] == ""])
-    lead = f"{counted(len(mapped), 'map')} of {run.directory.resolve().name} ({run.config.model})"
+    sections += _tables(mapped, maps[maps["class"] == ""], has_shuffled=bool(explainer.shuffled))
+    lead = f"{counted(len(mapped), 'map')} of {explainer.name}"
     if pictured:
         lead += f", {pictured[0].places} places each"
     return page("What the network sees", sections, lead=lead, footer=_footer(made))
 
 
-def _summary(run: Run, mapped: pd.DataFrame, pictured: Sequence[Pictured]) -> Section:
-    failing = int(mapped["verdict"].str.startswith("FAILS").sum())
+def _summary(explainer: Explainer, mapped: pd.DataFrame, pictured: Sequence[Pictured]) -> Section:
+    has_shuffled = bool(explainer.shuffled)
     empty = int((mapped["verdict"] == EMPTY).sum())
-    if failing:
-        verdict = alert(
-            "failure" if failing * 2 > len(mapped) else "warning",
-            f"{failing} of {counted(len(mapped), 'map')} cannot be trusted",
-            "Each says so on its face, with the check that it fails.",
-        )
-    elif untried := int((~mapped["verdict"].isin([PASSES, EMPTY])).sum()):
-        verdict = alert(
-            "note",
-            f"No map fails, and {untried} of {counted(len(mapped), 'map')} could not be tried in everything",
-            "Each says what was missing: lungs in the film, or places enough to compare.",
-        )
-    else:
-        verdict = alert(
-            "pass", "No map fails a check", "That a map passes does not make it right: it is where the network looks."
-        )
-    parts = [verdict, paragraph(_WHAT), colour_scale(colours()[:, ::-1], "0", "the largest strength of a map")]
-    parts += [paragraph(strong(f"{name}: "), words + ".") for name, words in _CHECKS]
-    if run.preprocess.region == "lungs":
+    region = explainer.predictor.preprocess.region
+    checks = (_WHERE, _STABLE, _SHUFFLED if has_shuffled else _UNSHUFFLED)
+    parts = [_verdict_on(mapped, has_shuffled), paragraph(_WHAT)]
+    parts.append(colour_scale(colours()[:, ::-1], "0", "the largest strength of a map"))
+    parts += [paragraph(strong(f"{name}: "), words + ".") for name, words in checks]
+    if region == "background":
+        parts.append(paragraph("This network never sees the lungs, they are black to it: no map can speak of them."))
+    if region == "lungs":
         parts.append(
             paragraph(
                 "This network sees the lungs alone, all else is black to it: that its maps lie in the lungs says little, and"
@@ -126,6 +134,31 @@ def _summary(run: Run, mapped: pd.DataFrame, pictured: Sequence[Pictured]) -> Se
     return section("Summary", *parts)
 
 
+def _verdict_on(mapped: pd.DataFrame, has_shuffled: bool) -> Html:
+    """What is said of all maps together."""
+    failing, maps = int(mapped["verdict"].str.startswith("FAILS").sum()), counted(len(mapped), "map")
+    if failing:
+        level: Level = "failure" if failing * 2 > len(mapped) else "warning"
+        return alert(
+            level, f"{failing} of {maps} cannot be trusted", "Each says so on its face, with the check that it fails."
+        )
+    if not has_shuffled:
+        return alert(
+            "note",
+            "No map fails what a bundle can try",
+            "Where each map lies, and whether it stays when the film is shifted.",
+        )
+    if untried := int(mapped["verdict"].str.startswith(UNTRIED).sum()):
+        return alert(
+            "note",
+            f"No map fails, and {untried} of {maps} could not be tried in everything",
+            "Each says what was missing: lungs in the film, or places enough to compare.",
+        )
+    return alert(
+        "pass", "No map fails a check", "That a map passes does not make it right: it is where the network looks."
+    )
+
+
 def _couple(one: Pictured) -> tuple[Html, Html, Html]:
     trust = one.shown.trust
     answer = "" if math.isnan(one.shown.probability) else f" {one.shown.probability:.3f}"
@@ -137,7 +170,8 @@ def _couple(one: Pictured) -> tuple[Html, Html, Html]:
     else:
         words += [
             f"In the lungs {number(trust.share_in_lungs)}, by chance {number(trust.lungs_share)}. ",
-            f"Stable {number(trust.stability)}. Like shuffled networks' {number(trust.resemblance)}. ",
+            f"Stable {number(trust.stability)}. ",
+            f"Like shuffled networks' {number(trust.resemblance)}. " if trust.has_shuffled else "",
             *_verdict(trust),
         ]
     name = f"{one.shown.name} over {one.name}"
@@ -151,25 +185,29 @@ def _couple(one: Pictured) -> tuple[Html, Html, Html]:
 def _verdict(trust: Trust) -> tuple[str, str]:
     if trust.failures:
         return mark("failure", "fails"), f" {'; '.join(trust.failures)} "
-    return (mark("pass", "passes"), " ") if trust.verdict == PASSES else (mark("note", trust.verdict), " ")
+    if trust.verdict == PASSES:
+        return mark("pass", "passes"), " "
+    own = "; ".join(words for words in trust.untried if words != UNSHUFFLED)  # that one stands above all maps
+    return mark("note", UNTRIED), f" {own} "
 
 
-def _tables(mapped: pd.DataFrame, others: pd.DataFrame) -> list[Section]:
+def _tables(mapped: pd.DataFrame, others: pd.DataFrame, *, has_shuffled: bool) -> list[Section]:
     found = []
     if len(mapped):
+        named = ["share_in_lungs", "lungs_share", "stability", *["randomisation"] * has_shuffled]
         rows = [
             (
                 str(row["film"]),
                 str(row["class"]),
                 number(row["probability"], 3),
-                *(number(row[name]) for name in ("share_in_lungs", "lungs_share", "stability", "randomisation")),
+                *(number(row[name]) for name in named),
                 str(row["verdict"]),
             )
             for row in mapped.head(_MOST_ROWS).to_dict("records")
         ]
         columns = [
             *texts("Film", "Class"),
-            *numbers("Probability", "In the lungs", "By chance", "Stable", "Like shuffled"),
+            *numbers("Probability", "In the lungs", "By chance", "Stable", *["Like shuffled"] * has_shuffled),
             *texts("Verdict"),
         ]
         more = "" if len(mapped) <= _MOST_ROWS else f"; the first {_MOST_ROWS}, explain.csv has all"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.core.audit import Verdict
 from plainfilm.core.bootstrap import Interval, format_interval, index_groups
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
@@ -68,7 +69,16 @@ class Twice:
         """(N, K) whether the answer became another."""
         return np.asarray(self.after != self.before[:, None], np.bool_)
 
-    def nothing_to_lose(self, drawing: Resampling) -> str:
+    def verdict_on(self, worst: Interval, warn: float, fail: float, drawing: Resampling) -> tuple[Verdict, str]:
+        """The verdict on the worst change, by its lower end; and why it is "unknown", "" where it is not."""
+        if math.isnan(worst.low):
+            return "unknown", UNSURE
+        if worst.low > warn:
+            return ("fail" if worst.low > fail else "warn"), ""
+        blind = self._nothing_to_lose(drawing)
+        return ("unknown" if blind else "pass"), blind
+
+    def _nothing_to_lose(self, drawing: Resampling) -> str:
         """Why a change can cost the run nothing: it is not surely better than naming the commonest class; "" where it is."""
         (before,) = self._shares(self._is_right(self.before[:, None]), drawing)
         commonest = float(np.bincount(self.label_index).max() / len(self.label_index))

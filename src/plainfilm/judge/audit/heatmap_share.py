@@ -105,6 +105,11 @@ def judge_heatmaps(
     )
 
 
+def heatmaps_unknown(why: str) -> Finding:
+    """The finding where the network has no heatmaps. why: a sentence."""
+    return Finding("heatmaps", "unknown", _MEASURE, None, _THRESHOLD, (why,))
+
+
 def mean_interval(value: Floats, group: npt.NDArray[np.object_], level: float) -> Interval:
     """The mean of films (N,) with its interval over groups: Student's t, and the standard error of a ratio of group sums.
 

@@ -1,6 +1,7 @@
-"""Check 2: the run itself, asked about films whose lungs, or whose background, are hidden.
+"""Check 2: the run itself, asked about films whose lungs, whose background, or whose middle is hidden.
 
-evidence: {"rows": [{"hidden": "nothing" | "lungs" | "background", "accuracy", "balanced_accuracy", "macro_auroc", "kept"}]}
+evidence: {"rows": [{"hidden": "nothing" | "lungs" | "background" | "middle", "accuracy", "balanced_accuracy", "macro_auroc",
+"kept"}]}
 """
 
 from __future__ import annotations
@@ -44,7 +45,8 @@ _ADVICE: dict[Verdict, str] = {
 def judge_hidden(
     scores: Mapping[str, Predictions], drawing: Resampling, *, calibration: Calibration | None = None
 ) -> Finding:
-    """What the run still says. scores: "nothing", "lungs" and "background" -> its scores with that hidden, of the same films.
+    """What the run still says. scores: "nothing", "lungs", "background" and, where it was asked, "middle" (all but
+    the border) -> its scores with that hidden, of the same films.
 
     calibration: the run's, which makes its answers out of scores; plain probabilities where None.
     The interval of the number holds for all classes at once.
@@ -58,7 +60,8 @@ def judge_hidden(
         is_kept = (fit.probability(table.logit).argmax(1) == answer)[:, None]
         (kept,) = shares(is_kept, np.ones_like(is_kept), group, drawing)
         rows.append({"hidden": hidden, **measured(table, drawing, fit), "kept": interval_json(kept)})
-    evidence = {"rows": rows, "commonest": commonest_share(plain), "thresholds": THRESHOLDS}
+    commonest = commonest_share(plain)
+    evidence = {"rows": rows, "commonest": commonest, "thresholds": THRESHOLDS}
     strict = replace(drawing, level=1 - (1 - drawing.level) / len(plain.classes))
     many = groups_by_class(plain)
     areas = {
@@ -77,10 +80,22 @@ def judge_hidden(
         f" it gives the answer that it gave before for {_text(by_hidden['lungs']['kept'])} of the films.",
         *how_much_is_possible(verdict, highest),
         f"With everything but the lungs hidden, its accuracy goes from {_text(by_hidden['nothing']['accuracy'])} to"
-        f" {_text(by_hidden['background']['accuracy'])}. A hidden part is black, which the run never saw in training, so a"
-        " drop alone proves nothing; what remains does.",
+        f" {_text(by_hidden['background']['accuracy'])}. A hidden part is black, which few runs saw in training, so a drop"
+        " alone proves nothing; what remains does.",
+        *_by_the_border(by_hidden, commonest),
     )
     return Finding("hidden", verdict, _MEASURE, highest, _THRESHOLD, told, _ADVICE[verdict], evidence)
+
+
+def _by_the_border(by_hidden: Mapping[str, Mapping[str, Any]], commonest: float) -> tuple[str, ...]:
+    """What the run makes of the outermost ring alone; nothing where it was not asked."""
+    ring = by_hidden.get("middle")
+    if ring is None:
+        return ()
+    return (
+        f"Where only the outermost eighth of each side is in sight, its accuracy is {_text(ring['accuracy'])} (the commonest"
+        f" class alone: {commonest:.3f}) and its macro AUROC {_text(ring['macro_auroc'])}.",
+    )
 
 
 def _why_unknown(

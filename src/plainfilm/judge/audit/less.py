@@ -17,6 +17,7 @@ from plainfilm.core.audit import Finding, Verdict
 from plainfilm.core.bootstrap import Interval, bootstrap, format_interval, interval_json
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
+from plainfilm.core.regions import SEEN_NAMES, Seen
 from plainfilm.core.words import counted
 from plainfilm.judge.evaluate import SPLIT_NAMES
 from plainfilm.judge.judged import JudgedFilms, Resampling
@@ -24,14 +25,7 @@ from plainfilm.judge.judged import JudgedFilms, Resampling
 WARN_AUROC, FAIL_AUROC = 0.60, 0.70
 FEWEST_GROUPS = 10  # of a class among the judged films; with fewer, "pass" would mean nothing
 THRESHOLDS = {"warns from": WARN_AUROC, "fails from": FAIL_AUROC}
-WITHOUT_LUNGS = ("border", "background")
-SEES = {
-    "film": "the whole film",
-    "border": "the outermost eighth alone",
-    "background": "everything but the lungs",
-    "lungs": "the lungs alone",
-    "blurred": "the film heavily blurred",
-}
+WITHOUT_LUNGS: tuple[Seen, ...] = ("border", "background")
 _MEASURES = ("accuracy", "balanced_accuracy", "macro_auroc")
 _THRESHOLD = (
     f"the highest AUROC of a class without the lungs: warn where its interval begins at {WARN_AUROC:.2f} or above,"
@@ -40,7 +34,7 @@ _THRESHOLD = (
 
 
 def judge_less(
-    scores: Mapping[str, Predictions],
+    scores: Mapping[Seen, Predictions],
     side: str,
     run: Predictions | None,
     drawing: Resampling,
@@ -49,7 +43,7 @@ def judge_less(
 ) -> Finding:
     """What is left of the answer without the lungs.
 
-    scores: key of SEES -> scores of a network that saw this alone, all on the same films, none of which it saw in training.
+    scores: key of SEEN_NAMES -> scores of a network that saw this alone, all on the same films, none of which it saw in training.
     side: the split of those among them that numbers are shown of. run: the run's own scores of these; calibration: what makes its
     answers out of them, as in its report.
     The finding's number rests on all films; its interval holds for all classes and both parts at once (Bonferroni), since the
@@ -141,11 +135,11 @@ def how_much_is_possible(verdict: Verdict, highest: Interval) -> list[str]:
     ]
 
 
-def _told(rows: list[dict[str, Any]], seen: str, name: str, highest: Interval, judged: Predictions) -> list[str]:
+def _told(rows: list[dict[str, Any]], seen: Seen, name: str, highest: Interval, judged: Predictions) -> list[str]:
     films = judged.judged.table
     told_split = [SPLIT_NAMES[name] for name in ("val", "test") if (films["split"] == name).any()]
     told = [
-        f"A small network that sees {SEES[seen]} tells {name} from the rest with AUROC {format_interval(highest)}, on"
+        f"A small network that sees {SEEN_NAMES[seen]} tells {name} from the rest with AUROC {format_interval(highest)}, on"
         f" {counted(len(films), 'film')} of {counted(films['group'].nunique(), 'group')} that it never saw"
         f" ({' and '.join(told_split)});"
         " the interval allows for having picked the highest."
@@ -153,8 +147,8 @@ def _told(rows: list[dict[str, Any]], seen: str, name: str, highest: Interval, j
     reached = {row["sees"]: row for row in rows}
     if "film" in reached:
         parts = ", ".join(
-            f"{reached[part]['accuracy']['value']:.3f} from {SEES[part]}"
-            for part in SEES
+            f"{reached[part]['accuracy']['value']:.3f} from {SEEN_NAMES[part]}"
+            for part in SEEN_NAMES
             if part in reached and part != "film"
         )
         told.append(

@@ -17,7 +17,7 @@ from plainfilm.core.bootstrap import Interval, format_interval, interval_json, i
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.words import counted
-from plainfilm.judge.audit.answers import UNSURE, Twice
+from plainfilm.judge.audit.answers import Twice
 from plainfilm.judge.audit.changes import CHANGES, INVERSION, Change
 from plainfilm.judge.judged import Resampling
 
@@ -61,12 +61,10 @@ def judge_robustness(
     places = [place for place, change in enumerate(made) if change.is_mild]
     loss = twice.loss(replace(drawing, level=1 - (1 - drawing.level) / len(places)))
     worst = max(places, key=lambda place: (max(np.nan_to_num(loss[place].low), WARNING_LOSS), loss[place].value))
-    verdict = _verdict(loss[worst])
-    blind = twice.nothing_to_lose(drawing) if verdict == "pass" else ""
-    verdict = "unknown" if blind else verdict
+    verdict, why_unknown = twice.verdict_on(loss[worst], WARNING_LOSS, FAILING_LOSS, drawing)
     evidence = {"rows": rows, "thresholds": {"warns above": WARNING_LOSS, "fails above": FAILING_LOSS}}
     told = (
-        *([blind or UNSURE] if verdict == "unknown" else []),
+        *([why_unknown] if why_unknown else []),
         f"Of {counted(len(places), 'mild change')} of {counted(len(twice.group), 'film')}, {_named(made[worst])} costs most,"
         f" {format_interval(loss[worst])} of an accuracy of {np.mean(twice.before == twice.label_index):.3f}.",
         *_of_others(made, places, worst, loss),
@@ -95,12 +93,6 @@ def _rows(twice: Twice, made: list[Change], drawing: Resampling) -> list[dict[st
         }
         for place, change in enumerate(made)
     ]
-
-
-def _verdict(loss: Interval) -> Verdict:
-    if np.isnan(loss.low):
-        return "unknown"
-    return "fail" if loss.low > FAILING_LOSS else "warn" if loss.low > WARNING_LOSS else "pass"
 
 
 def _named(change: Change) -> str:

@@ -11,6 +11,7 @@ from plainfilm.core.bootstrap import Interval
 from plainfilm.core.chart import Branch, Guess, Line
 from plainfilm.core.looks import BLUE, VERMILION
 from plainfilm.core.page import Html, folded
+from plainfilm.core.regions import SEEN_NAMES
 from plainfilm.judge.audit.charts import (
     CHANCE,
     DRAWN,
@@ -26,6 +27,7 @@ from plainfilm.judge.audit.charts import (
     side_by_side,
     threshold_lines,
 )
+from plainfilm.judge.audit.less import WITHOUT_LUNGS
 from plainfilm.judge.audit.reading import (
     Evidence,
     Field,
@@ -42,15 +44,14 @@ from plainfilm.judge.audit.reading import (
     words,
 )
 
-SEES = {
-    "film": "The whole film",
-    "border": "Border ring only",
-    "background": "All but the lungs",
-    "lungs": "Lungs only",
-    "blurred": "Heavily blurred",
+SEES: dict[str, str] = {seen: f"{name[:1].upper()}{name[1:]}" for seen, name in SEEN_NAMES.items()}
+HIDES = {
+    "nothing": "Nothing hidden",
+    "lungs": "Lungs hidden",
+    "background": "All but lungs hidden",
+    "middle": "All but border hidden",
 }
-HIDES = {"nothing": "Nothing hidden", "lungs": "Lungs hidden", "background": "All but lungs hidden"}
-_WITHOUT_LUNGS = ("border", "background")
+_LUNGS_IN_SIGHT = ("nothing", "background")
 _SOFT = "var(--soft)"
 
 
@@ -58,7 +59,7 @@ def show_less(evidence: Evidence, _told: str) -> Iterator[Html]:
     """What networks reach that never saw more than this."""
     rows = rows_of(evidence)
     seen = [(SEES.get(text_in(row, "sees"), text_in(row, "sees")), row) for row in rows]
-    colours = [VERMILION if text_in(row, "sees") in _WITHOUT_LUNGS else BLUE for row in rows]
+    colours = [VERMILION if text_in(row, "sees") in WITHOUT_LUNGS else BLUE for row in rows]
     commonest = number_in(evidence, "commonest")
     guess = {"macro_auroc": [CHANCE], "accuracy": commonest_line(commonest)}
     drawn = [
@@ -73,7 +74,7 @@ def show_less(evidence: Evidence, _told: str) -> Iterator[Html]:
         for key in DRAWN
     ]
     without = {text_in(row, "sees"): row for row in rows}
-    parts = [(SEES[part], without[part]) for part in _WITHOUT_LUNGS if part in without]
+    parts = [(SEES[part], without[part]) for part in WITHOUT_LUNGS if part in without]
     drawn.append(_by_class(evidence, parts, "Each class, from films without the lungs"))
     yield beside((VERMILION, "no lungs in sight"), (BLUE, "lungs in sight"), drawn)
     first = words("It sees", "sees", SEES)
@@ -96,7 +97,7 @@ def show_hidden(evidence: Evidence, _told: str) -> Iterator[Html]:
         chart(
             title,
             [
-                branch(HIDES.get(what, what), VERMILION if what == "lungs" else BLUE, interval_in(row, key))
+                branch(HIDES.get(what, what), BLUE if what in _LUNGS_IN_SIGHT else VERMILION, interval_in(row, key))
                 for what, row in named
                 if not (key == "kept" and what == "nothing")
             ],

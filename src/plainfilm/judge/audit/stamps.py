@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from plainfilm.core.audit import Finding, Verdict
-from plainfilm.core.bootstrap import Interval, format_interval, interval_json
+from plainfilm.core.bootstrap import format_interval, interval_json
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.words import counted
-from plainfilm.judge.audit.answers import UNSURE, Twice
+from plainfilm.judge.audit.answers import Twice
 from plainfilm.judge.audit.stamp_drawing import STAMPS, Stamp
 from plainfilm.judge.judged import Resampling
 
@@ -63,9 +63,7 @@ def judge_stamps(
     worst = max(
         range(len(made)), key=lambda place: (max(np.nan_to_num(surely[place].low), WARNING_FLIPS), surely[place].value)
     )
-    verdict = _verdict(surely[worst])
-    blind = twice.nothing_to_lose(drawing) if verdict == "pass" else ""
-    verdict = "unknown" if blind else verdict
+    verdict, why_unknown = twice.verdict_on(surely[worst], WARNING_FLIPS, FAILING_FLIPS, drawing)
     if twice.is_flipped.any():
         told = (
             f"{_named(made[worst])[0].upper()}{_named(made[worst])[1:]} changes the answer for {format_interval(surely[worst])} of"
@@ -79,7 +77,7 @@ def judge_stamps(
         _MEASURE,
         surely[worst],
         _THRESHOLD,
-        (blind or UNSURE, told) if verdict == "unknown" else (told,),
+        (why_unknown, told) if why_unknown else (told,),
         _advice(verdict, made[worst], toward[worst]),
         {"rows": rows, "thresholds": {"warns above": WARNING_FLIPS, "fails above": FAILING_FLIPS}},
     )
@@ -88,12 +86,6 @@ def judge_stamps(
 def _toward(twice: Twice, place: int, classes: tuple[str, ...]) -> str | None:
     changed = twice.after[twice.is_flipped[:, place], place]
     return classes[int(np.bincount(changed, minlength=len(classes)).argmax())] if len(changed) else None
-
-
-def _verdict(flipped: Interval) -> Verdict:
-    if np.isnan(flipped.low):
-        return "unknown"
-    return "fail" if flipped.low > FAILING_FLIPS else "warn" if flipped.low > WARNING_FLIPS else "pass"
 
 
 def _named(stamp: Stamp) -> str:

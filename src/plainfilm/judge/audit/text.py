@@ -14,7 +14,7 @@ _GRAVE: tuple[Verdict, ...] = ("fail", "warn")
 def audit_text(audit: Audit) -> str:
     """A line a check, then what fails and warns with what to do, then the headline.
 
-    Names of classes, sources and runs stand in it as they are: print it through `output.printable`, line by line.
+    Names of classes, sources and runs stand in it as they are: print it through `core.words.printable`, line by line.
     """
     return "\n".join(_lines(audit))
 

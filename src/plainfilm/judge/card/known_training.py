@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+from plainfilm.core.run import Run
 from plainfilm.judge.card.evidence import Evidence, Fact, count
 from plainfilm.judge.evaluate import SPLIT_NAMES
 
@@ -41,7 +42,11 @@ def preprocess(evidence: Evidence) -> Fact:
     """From pixels to input; the same in training, test and use."""
     recipe = evidence.run.preprocess
     contrast = f"gamma {recipe.gamma:g}" if recipe.contrast == "gamma" else recipe.contrast
-    seen = "the whole film" if recipe.region == "film" else "the lungs, as the segmenter finds them"
+    seen = {
+        "film": "the whole film",
+        "lungs": "the lungs, as the segmenter finds them",
+        "background": "all but the lungs, as the segmenter finds them",
+    }[recipe.region]
     return Fact.of(
         f"Each film is made grey in 8 bits and square ({recipe.fit}) with {recipe.size} pixels a side; contrast: {contrast};"
         f" seen: {seen}; grey levels in 0..1 less {recipe.mean:g}, divided by {recipe.std:g}. The same recipe serves training,"
@@ -52,6 +57,11 @@ def preprocess(evidence: Evidence) -> Fact:
 def first_weights(evidence: Evidence) -> Fact:
     """What the network began with."""
     config = evidence.run.config
+    before = _first_run(evidence.run)
+    if before is not None:
+        its_own = first_weights(replace(evidence, run=before))
+        told = f"Weights at the start: of another training on these training films ({before.directory.name}), of which holds:"
+        return Fact.of(told, *its_own.known, missing=its_own.missing)
     if config.weights == "scratch":
         return Fact.of(
             f"Weights at the start: random, drawn with seed {config.seed}; no earlier training.",
@@ -69,6 +79,15 @@ def first_weights(evidence: Evidence) -> Fact:
         f"Weights at the start: from {Path(config.weights).name}, a file or a run.",
         missing="what those first weights were trained on, and that no test film was among it",
     )
+
+
+def _first_run(run: Run) -> Run | None:
+    """The run whose weights this one started from, where it still lies there and was trained on the same films."""
+    if not Run.is_run(Path(run.config.weights)):
+        return None
+    before = Run.open(run.config.weights)
+    is_alike = before.fingerprint == run.fingerprint and before.config.split == run.config.split
+    return before if is_alike else None
 
 
 def training(evidence: Evidence) -> Fact:

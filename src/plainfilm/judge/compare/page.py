@@ -24,6 +24,7 @@ from plainfilm.core.page import (
     folded,
     joined,
     legend,
+    number_and_ends,
     numbers,
     page,
     paragraph,
@@ -308,13 +309,7 @@ def _pair(pair: Difference, place: Mapping[str, int]) -> Html:
 
 
 def _signed(interval: Interval) -> Html:
-    value, _, ends = signed(interval).partition(" ")
-    return _estimate(value, ends)
-
-
-def _estimate(value: str, behind: str) -> Html:
-    """A number with what stands back behind it."""
-    return element("span", element("span", value, class_="value"), " ", element("small", behind), class_="estimate")
+    return number_and_ends(signed(interval))
 
 
 def _size(interval: Interval) -> str:
@@ -352,7 +347,7 @@ def _spread_cell(row: Row, measure: str) -> Html:
     spread = row.spread[measure]
     if math.isnan(spread.sd):
         return joined("unknown")
-    return _estimate(f"{spread.sd:.4f}", f"({spread.low:.3f} to {spread.high:.3f})")
+    return number_and_ends(f"{spread.sd:.4f} ({spread.low:.3f} to {spread.high:.3f})")
 
 
 # What was compared ----------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
       "called": [{"label": THEIRS or "", "ours": OURS or null, "films", "groups", "predicted": {OURS: films},
                   "turned_away": interval, "single_set": interval or null}],   what the run calls the films of each label there
       "pairwise_auroc": [{"source": a source or null for all films, "classes": [A, B], "films": [a, b], "auroc": interval}],
+      "foreign_auroc": [{"class": OURS, "label": THEIRS that the run does not know, "films": [a, b], "auroc": interval of p(OURS)}],
       "subgroups": {COLUMN: as `judge.subgroups.by_subgroup` says}, "differences": as `judge.subgroups.differences` says,
       "gap": {"own": the split held against, "parts": [{"sources": "unseen" | "unknown" | "seen" | "all", "names": [...], "films",
               "groups", "classes": [OURS], "own_films", "own_groups", "alike": {SOURCE: seen source of a like name},
@@ -22,21 +23,21 @@ Films that are among the run's own, in any split, never count. A label of theirs
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from plainfilm.core.bootstrap import Interval, bootstrap, index_groups, interval_json
+from plainfilm.core.bootstrap import Interval, index_groups, interval_json
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
-from plainfilm.core.ranking import Booleans, Floats
+from plainfilm.core.ranking import Booleans
 from plainfilm.judge.evaluate import evaluate_predictions
 from plainfilm.judge.judged import Resampling
+from plainfilm.judge.outside.contrasts import against_foreign, pairwise
 from plainfilm.judge.outside.gap import Own, gaps
 from plainfilm.judge.outside.vocabulary import Vocabulary
 from plainfilm.judge.subgroups import differences
@@ -110,7 +111,8 @@ def judge_outside(
         "called": [
             _called(readable, label, vocabulary, calibration, drawing) for label in _labels(readable, vocabulary)
         ],
-        "pairwise_auroc": list(_pairwise(judged, calibration, drawing)) if has_films else [],
+        "pairwise_auroc": list(pairwise(judged, calibration, drawing)) if has_films else [],
+        "foreign_auroc": list(against_foreign(readable, calibration, drawing)),
         "subgroups": found,
         "differences": differences(found),
         "gap": {
@@ -200,33 +202,3 @@ def _negatives(rows: Predictions, label: str, calibration: Calibration, drawing:
 def _shares(is_so: Booleans, group: NDArray[np.object_], drawing: Resampling) -> list[Interval]:
     """(N, K) facts of films -> the share of films for which each holds."""
     return shares(is_so, np.ones_like(is_so), group, drawing)
-
-
-# One class against another --------------------------------------------------------------------------------------------
-
-
-def _pairwise(judged: Predictions, calibration: Calibration, drawing: Resampling) -> Iterator[dict[str, Any]]:
-    """How well each two classes are told apart by p_a / (p_a + p_b), over all films and within each source that supplies both."""
-    scaled = judged.logit * np.array(calibration.scaling.weight) + np.array(calibration.scaling.bias)
-    label, source, group = judged.label_index, judged.table["source"].to_numpy(object), judged.group
-    films = judged.table["source"].value_counts()
-    sources = [None, *sorted((name for name in films.index if name), key=lambda name: (-films[name], name))]
-    for name in sources:
-        is_here = np.ones(len(label), np.bool_) if name is None else source == name
-        for a, b in combinations([c for c in range(len(judged.classes)) if (label[is_here] == c).any()], 2):
-            chosen = is_here & np.isin(label, (a, b))
-            odds, is_a = scaled[chosen, a] - scaled[chosen, b], label[chosen] == a  # rises with p_a / (p_a + p_b)
-            yield {
-                "source": name,
-                "classes": [judged.classes[a], judged.classes[b]],
-                "films": [int(is_a.sum()), int((~is_a).sum())],
-                "auroc": interval_json(_auroc(odds, is_a, group[chosen], drawing)),
-            }
-
-
-def _auroc(odds: Floats, is_first: Booleans, group: NDArray[np.object_], drawing: Resampling) -> Interval:
-    """How often a film of the first class has higher odds for it than one of the second. Only their order counts."""
-    first = 1 / (1 + np.exp(-odds / max(1e-12, float(np.abs(odds).max()))))  # not so high that odds become equal
-    table = np.stack([first, 1 - first], axis=1)
-    label = (~is_first).astype(np.int64)
-    return bootstrap(table, label, group, ("first", "second"), **asdict(drawing)).measures["auroc/first"]

@@ -91,6 +91,7 @@ def scores_section(evidence: OutsideEvidence) -> Section:
         table("All judged films", [*texts("Measure"), *numbers("Here")], rows, footer=footer),
         classification_report(as_split, "test", evidence.colours),
         _pairwise(evidence),
+        _foreign(evidence),
         folded(
             "Curves and confusion matrix",
             paragraph(areas),
@@ -137,6 +138,28 @@ def _pairwise(evidence: OutsideEvidence) -> Html:
             if more > 0
             else ""
         ),
+    )
+
+
+def _foreign(evidence: OutsideEvidence) -> Html | str:
+    """Our classes against the labels that the run does not know."""
+    found = evidence.metrics["foreign_auroc"]
+    if not found:
+        return ""
+    rows = [
+        [
+            joined(evidence.swatch(one["class"]), f" against {one['label']}"),
+            f"{one['films'][0]:,} and {one['films'][1]:,}",
+            estimate(interval_of(one["auroc"])),
+        ]
+        for one in found[:ROWS_SHOWN]
+    ]
+    return joined(
+        paragraph(
+            "Labels here that the run does not know: does it give the films of its own class a higher probability of that class?"
+            " Where both come from one collection, its hospitals cannot help."
+        ),
+        table("AUROC against labels that it does not know", [*texts("Class"), *numbers("Films", "AUROC")], rows),
     )
 
 

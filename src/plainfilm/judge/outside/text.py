@@ -49,8 +49,21 @@ def _scores(metrics: Mapping[str, Any]) -> list[str]:
         "",
         f"In brackets: {drawn['level']:.0%} interval, {drawn['repeats']:,} bootstraps over groups.",
         *absent,
+        *_against_foreign(metrics),
         "",
     ]
+
+
+def _against_foreign(metrics: Mapping[str, Any]) -> list[str]:
+    """A line for each class that has films there, against the commonest label that is none of ours."""
+    told: dict[str, str] = {}
+    for one in metrics["foreign_auroc"]:
+        told.setdefault(
+            one["class"],
+            f"{one['class']} against {one['label']} ({one['films'][0]:,} and {one['films'][1]:,} films): AUROC"
+            f" {format_interval(interval_of(one['auroc']))}.",
+        )
+    return list(told.values())
 
 
 def _called(metrics: Mapping[str, Any]) -> list[str]:
