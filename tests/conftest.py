@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -16,6 +19,13 @@ from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
 from plainfilm.prepare.split import SplitPlan
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+    from browser import Visitor
+    from plainfilm.core.bundle import Bundle
+    from served import Served
+
 TINY = TrainConfig(
     model="cnn-swish",
     weights="scratch",
@@ -26,6 +36,11 @@ TINY = TrainConfig(
     dropout=0.2,
     device="cpu",
 )
+
+
+def pytest_configure() -> None:
+    """Some tests load ONNX Runtime by themselves, and it must tell nobody (`core/onnx_session.py`)."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 @pytest.fixture(scope="session")
@@ -59,6 +74,62 @@ def finished_run(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -
     from plainfilm.learn.train import train
 
     return train(manifest, tmp_path_factory.mktemp("runs") / "tiny", TINY)
+
+
+@pytest.fixture(scope="session")
+def answering_run(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A small network with heatmaps of 4 x 4 places, trained and evaluated, so that it can be exported."""
+    pytest.importorskip("torch")
+    from plainfilm.jobs import train_runs
+
+    config = replace(TINY, model="cnn-plain", size=64, epochs=6, dropout=0.0)
+    (evaluation,) = train_runs(manifest, tmp_path_factory.mktemp("runs") / "answering", config, read_test=True)
+    return evaluation.run
+
+
+@pytest.fixture(scope="session")
+def bundle_path(answering_run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of `answering_run`, fp32."""
+    from plainfilm.bundle_jobs import export_run
+
+    path = tmp_path_factory.mktemp("bundles") / "tiny.plainfilm"
+    export_run(answering_run, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def bundle(bundle_path: Path) -> Bundle:
+    """The small bundle, open."""
+    from plainfilm.core.bundle import Bundle
+
+    return Bundle.open(bundle_path)
+
+
+@pytest.fixture(scope="module")
+def server(bundle: Bundle) -> Iterator[Served]:
+    """It, being served."""
+    from served import served
+
+    with served(bundle) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium. Not for the whole session: while it runs, no other test can run a loop of its own."""
+    from browser import chromium
+
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def visit(browser: Browser, server: Served) -> Iterator[Visitor]:
+    """Somebody at the page, with nothing done yet."""
+    from browser import visitor
+
+    with visitor(browser, server.url) as someone:
+        yield someone
 
 
 def rows(labels: list[str], **columns: object) -> pd.DataFrame:

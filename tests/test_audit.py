@@ -127,6 +127,7 @@ def test_a_run_that_answers_without_lungs_fails():
     hidden = {"nothing": plain, "lungs": plain, "background": scores(0.0, seed=1)}
     found = judge_hidden(hidden, DRAWING)
     assert found.verdict == "fail"
+    assert not any("outermost" in told for told in found.told)
     kept = {row["hidden"]: row["kept"]["value"] for row in found.evidence["rows"]}
     assert kept["nothing"] == kept["lungs"] == 1 and kept["background"] < 0.6
 
@@ -134,6 +135,14 @@ def test_a_run_that_answers_without_lungs_fails():
 def test_a_run_that_is_blind_without_lungs_passes():
     hidden = {"nothing": scores(4.0), "lungs": scores(0.0, seed=1), "background": scores(4.0, seed=2)}
     assert judge_hidden(hidden, DRAWING).verdict == "pass"
+    by_border = judge_hidden({**hidden, "middle": scores(0.0, seed=3)}, DRAWING)
+    assert by_border.verdict == "pass"
+    ring = by_border.evidence["rows"][-1]
+    assert ring["hidden"] == "middle" and ring["accuracy"]["value"] < 0.5
+    assert (
+        f"outermost eighth of each side is in sight, its accuracy is {ring['accuracy']['value']:.3f}"
+        in by_border.told[-1]
+    )
 
 
 def test_a_run_that_sees_nothing_without_lungs_or_knows_nothing_with_them_is_unknown():

@@ -9,15 +9,16 @@ import pytest
 from plainfilm.core.config import TrainConfig
 
 torch = pytest.importorskip("torch")
-from plainfilm.learn.augment import augment, cropped, mixed_up  # noqa: E402
+from plainfilm.learn.augment import augment, cropped, mixed_up, with_hidden_middles  # noqa: E402
 
 NONE = TrainConfig(
     augment_share=1, augment_flip=0, augment_rotation=0, augment_zoom=0, augment_translation=0, augment_brightness=0,
-    augment_contrast=0, augment_gamma=0, augment_noise=0, augment_erasing=0,
+    augment_contrast=0, augment_gamma=0, augment_noise=0, augment_resampling=0, augment_erasing=0, augment_border=0,
+    augment_swap=0, augment_hidden=0,
 )  # fmt: skip
 EVERY = {
     "flip": 1.0, "rotation": 30.0, "zoom": 0.3, "translation": 0.2, "brightness": 0.3, "contrast": 0.5, "gamma": 0.5, "noise": 0.2,
-    "erasing": 1.0,
+    "resampling": 0.7, "erasing": 1.0, "border": 1.0,
 }  # fmt: skip
 
 
@@ -114,3 +115,28 @@ def test_crops_are_windows_of_the_very_pixels_from_all_over_the_film() -> None:
     for window, row, column in zip(windows[:20, 0], rows, columns, strict=False):
         assert torch.equal(window, film[0, 0, row : row + 24, column : column + 24])
     assert torch.equal(cropped(film, 40, torch.Generator()), film)
+
+
+def test_swapped_borders_come_from_the_batch_and_the_middle_stays() -> None:
+    films = torch.arange(1, 9).float().view(-1, 1, 1, 1).expand(-1, 1, 40, 40) / 10
+    swapped = _augmented(replace(NONE, augment_swap=1.0), films)
+    assert torch.equal(
+        swapped[:, :, 10:30, 10:30], films[:, :, 10:30, 10:30]
+    )  # a fifth of the side, and the seam, at most
+    others = {round(float(film[0, 0, 0]) * 10) for film in swapped}
+    assert others == set(range(1, 9))  # each film's border goes to one other, or stays
+    assert (swapped[:, 0, 0, 0] != films[:, 0, 0, 0]).sum() >= 6
+    assert torch.equal(_augmented(replace(NONE, augment_swap=1e-9), films), films)
+
+
+def test_a_film_whose_middle_is_hidden_is_of_no_class() -> None:
+    films, target = _films(400), torch.eye(4)[torch.zeros(400, dtype=torch.long)]
+    hidden, of_whom = with_hidden_middles(films, target, 0.25, torch.Generator().manual_seed(3))
+    changed = (hidden != films).flatten(1).any(1)
+    assert 0.18 < changed.float().mean() < 0.32
+    assert torch.equal(of_whom[~changed], target[~changed])
+    assert torch.equal(of_whom[changed], torch.full((int(changed.sum()), 4), 0.25))
+    assert hidden[changed][:, 0, 20, 20].unique().numel() < 60  # one grey level, black for half of them
+    assert torch.equal(hidden[..., 0], films[..., 0])  # the outermost stays
+    share = (hidden != films).float().flatten(1).mean(1)[changed]
+    assert share.min() > 0.2 and share.max() < 0.95

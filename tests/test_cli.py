@@ -17,8 +17,9 @@ import pytest
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
+from plainfilm.errors import BadConfig
 
-COMMANDS = ("demo", "download", "prepare", "check", "explore", "train", "evaluate", "compare", "predict")
+COMMANDS = ("demo", "download", "prepare", "check", "explore", "train", "tune", "evaluate", "compare", "predict")
 QUICK = [
     "--model",
     "cnn-swish",
@@ -165,6 +166,73 @@ def test_a_recipe_file_and_options_on_top_of_it(manifest: Manifest, tmp_path: Pa
     assert (config.model, config.size, config.epochs) == ("cnn-plain", 48, 1)
 
 
+FINISHING = """
+[network]
+model = "cnn-plain"
+weights = "scratch"
+[films]
+size = 32
+[training]
+epochs = 2
+progressive = "none"
+[finish.films]
+size = 48
+[finish.training]
+epochs = 1
+"""
+
+
+def test_a_recipe_with_a_finish_trains_twice_and_goes_on(manifest: Manifest, tmp_path: Path) -> None:
+    assert manifest.path is not None
+    (tmp_path / "recipe.toml").write_text(FINISHING)
+    typed = ("train", manifest.path, "-o", tmp_path / "run", "--recipe", tmp_path / "recipe.toml", "--seed", "4")
+    _run(*typed)
+    first, second = Run.open(tmp_path / "run-first"), Run.open(tmp_path / "run")
+    assert (first.config.weights, first.config.size, first.config.epochs, first.config.seed) == ("scratch", 32, 2, 4)
+    assert (second.config.size, second.config.epochs, second.config.seed) == (48, 1, 4)
+    assert Path(second.config.weights) == first.directory and not first.is_calibrated and second.is_calibrated
+    assert (tmp_path / "run" / "report.html").is_file()
+    card = " ".join((tmp_path / "run" / "model_card.md").read_text().split())
+    assert "of another training on these training films" in card and "random, drawn with seed 4" in card
+    shutil.rmtree(second.directory)
+    done = _run(*typed, "--resume")
+    assert "run-first is finished already" in done.stderr and Run.open(tmp_path / "run").is_complete
+    assert "go on with it by --resume" in _one_line(*typed)
+    assert "leave out --splits, --seeds" in _one_line(*typed, "--seeds", "2")
+    tuned = _one_line("tune", manifest.path, "-o", tmp_path / "study", "--recipe", tmp_path / "recipe.toml")
+    assert "[finish], a second training, which plainfilm train alone carries out" in tuned
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("finish = 3", "finish is a value"),
+        ('[finish.network]\nweights = "scratch"', "starts from those of the first training"),
+        ("[finish.films]\nsice = 3", 'has no key "sice"'),
+    ],
+)
+def test_a_finish_that_is_none(tmp_path: Path, text: str, said: str) -> None:
+    from plainfilm.core.config import stages_from_toml
+
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(BadConfig, match=r"recipe\.toml") as raised:
+        stages_from_toml(tmp_path / "recipe.toml")
+    assert said in str(raised.value)
+
+
+def test_the_recipe_of_the_model_inside_by_name_and_published_ones_elsewhere() -> None:
+    from plainfilm.commands.typed import config_of, stages_of
+
+    first, config = stages_of(Path("default"), {"seed": 3}, Path("runs/a"), False)
+    assert first is not None
+    assert (first.model, first.weights, first.seed) == ("tf_efficientnet_lite0", "imagenet", 3)
+    assert (config.model, Path(config.weights), config.seed) == ("tf_efficientnet_lite0", Path("runs/a-first"), 3)
+    with pytest.raises(BadConfig, match="plainfilm reproduce expand-ai MANIFEST"):
+        config_of(Path("expand-ai"), {}, None)
+    with pytest.raises(BadConfig, match=r"defualt: is missing"):
+        config_of(Path("defualt"), {}, None)
+
+
 def test_resuming_on_the_command_line(manifest: Manifest, tmp_path: Path) -> None:
     assert manifest.path is not None
     said = _one_line("train", manifest.path, "-o", tmp_path / "run", *QUICK, "--resume")
@@ -197,7 +265,7 @@ def test_mistakes_are_one_line_each(manifest: Manifest, finished_run: Run, tmp_p
         (["evaluate", tmp_path / "nowhere"], "is missing"),
         (["predict", tmp_path / "nowhere.png", "--run", finished_run.directory], "nowhere.png: is missing"),
         (["predict", empty, "--run", finished_run.directory], "holds no film"),
-        (["predict", empty, "--run", empty], "is no run"),
+        (["predict", data, "--run", empty], "is no run"),
     ):
         assert said in _one_line(*arguments), arguments
     assert not (tmp_path / "o").exists() and not (tmp_path / "r").exists()

@@ -15,7 +15,7 @@ from plainfilm.prepare.changes import changes_between
 from plainfilm.prepare.duplicates import IDENTICAL, find_twins, is_one_picture, twin_table
 from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
 from plainfilm.prepare.registration import Alignment, align, pose_of, structure
-from plainfilm.prepare.twin_index import candidates, embed
+from plainfilm.prepare.twin_index import candidates, candidates_across, embed
 
 
 @pytest.fixture(scope="module")
@@ -174,3 +174,16 @@ def test_a_wide_frame_hides_nothing(phantom_films: list[np.ndarray], share: floa
     framed = thumbnail(cv2.copyMakeBorder(phantom_films[2], wide, wide, wide, 0, cv2.BORDER_CONSTANT, value=90))
     (twin,) = find_twins(np.stack([*films, framed]), [str(place) for place in range(len(films) + 1)])
     assert twin[:2] == (2, len(films)) and "cropped or framed" in twin.kind
+
+
+def test_no_near_film_is_missed_among_many() -> None:
+    chance = np.random.default_rng(0)
+    films = chance.normal(size=(1300, 64)).astype(np.float32)
+    films[650:] = films[:650] + 0.1 * chance.normal(size=(650, 64)).astype(np.float32)
+    films /= np.linalg.norm(films, axis=1, keepdims=True)
+    found = {(one, two): cosine for one, two, cosine in candidates(films)}
+    assert found.keys() == {(place, place + 650) for place in range(650)}
+    assert found[3, 653] == pytest.approx(float(films[3] @ films[653]))
+    assert {pair[:2] for pair in candidates_across(films[650:], films[:650])} == {
+        (place, place) for place in range(650)
+    }

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,15 +15,19 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 from tests.conftest import TINY
 from typer.testing import CliRunner
 
+from plainfilm.core.bundle import Bundle
 from plainfilm.core.explanation import (
     COARSE,
     EMPTY,
+    NO_LUNGS,
     OF_NO_NETWORK,
     OUTSIDE,
     PASSES,
+    UNSHUFFLED,
     UNSTABLE,
     UNTRIED,
     Explanation,
@@ -27,18 +36,19 @@ from plainfilm.core.explanation import (
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.progress import Silence
 from plainfilm.core.run import Run
-from plainfilm.errors import BadConfig, BadImage, BadRun, CannotWrite
+from plainfilm.errors import BadBundle, BadConfig, BadImage, BadRun, CannotWrite
 
 torch = pytest.importorskip("torch")
 
-from torch import nn  # noqa: E402
-
+from plainfilm.core.map_checks import resemblance, stability  # noqa: E402
+from plainfilm.core.network import Network, Scores  # noqa: E402
+from plainfilm.core.overlay import overlay  # noqa: E402
 from plainfilm.explain_jobs import explain_paths  # noqa: E402
-from plainfilm.judge.overlay import Shown, explanation_png, overlay, with_alarm  # noqa: E402
-from plainfilm.learn.explain import explain_films, map_shares  # noqa: E402
-from plainfilm.learn.heatmaps import Maps, heatmaps  # noqa: E402
-from plainfilm.learn.map_checks import shuffled_networks, try_maps  # noqa: E402
+from plainfilm.judge.overlay import Shown, explanation_png, with_alarm  # noqa: E402
+from plainfilm.learn.explain import explainer_of, map_shares  # noqa: E402
+from plainfilm.learn.infer import TorchNetwork  # noqa: E402
 from plainfilm.learn.model import load_network  # noqa: E402
+from plainfilm.learn.shuffled import shuffled_networks  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +146,7 @@ def test_a_film_that_is_turned_away_is_mapped_only_when_asked_for(run: Run, film
 
 def test_mistakes_are_told_before_anything_is_written(run: Run, films: Path, finished_run: Run, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with pytest.raises(BadConfig, match=r'--class Flu: is none of the run\'s classes\. Choose of .*, or "all"'):
+    with pytest.raises(BadConfig, match=r'--class Flu: is none of its classes\. Choose of .*, or "all"'):
         explain_paths(run, [films], out, classes=["Flu"])
     with pytest.raises(BadConfig, match="opacity is 2, expected"):
         explain_paths(run, [films], out, opacity=2)
@@ -196,15 +206,20 @@ def test_a_run_that_sees_lungs_alone_is_explained_too(manifest: Manifest, films:
 
     config = replace(TINY, model="cnn-plain", size=64, epochs=1, region="lungs")
     alone = train(manifest, tmp_path / "alone", config)
-    (explanation,) = explain_films(alone, [films / "a" / "same.png"], Silence())
-    assert explanation.lungs.any(), "lungs are looked for in the film, not in what is left of it"
+    ((_, explanation),) = explainer_of(alone, Silence()).explain(
+        [films / "a" / "same.png"], Silence(), even_turned_away=True
+    )
+    assert explanation is not None and explanation.lungs.any(), (
+        "lungs are looked for in the film, not in what is left of it"
+    )
     outside = cv2.dilate(explanation.lungs.astype(np.uint8), np.ones((5, 5))) == 0
     assert (explanation.fitted[outside] == 0).all()
 
 
 def test_shares_of_many_maps_are_those_of_each(run: Run, films: Path) -> None:
     paths = sorted(films.rglob("*.png"))[:3]
-    each = list(explain_films(run, paths, Silence()))
+    told = list(explainer_of(run, Silence()).explain(paths, Silence(), even_turned_away=True))
+    each = [one.explanation for one in told if one.explanation is not None]
     pixels, lungs = np.stack([one.fitted for one in each]), np.stack([one.lungs for one in each])
     shares = map_shares(run, pixels, lungs, Silence())
     c = shares.logit.argmax(axis=1)
@@ -219,71 +234,164 @@ def test_shares_of_many_maps_are_those_of_each(run: Run, films: Path) -> None:
     assert np.isnan(none.share_in_lungs).all() and np.isnan(none.lungs_share).all()
 
 
+# A bundle ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bundled(answering_run: Run, bundle_path: Path, films: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders "run" and "bundle" with what each wrote of the same films and all classes."""
+    directory = tmp_path_factory.mktemp("bundled")
+    for name, model in (("run", answering_run), ("bundle", Bundle.open(bundle_path))):
+        explain_paths(model, [films], directory / name, classes=["all"], even_turned_away=True)
+    return directory
+
+
+def test_a_bundle_explains_as_its_run_does(bundled: Path) -> None:
+    for name in ("films", "classes", "size"):
+        one, other = (np.load(bundled / of / "maps.npz")[name] for of in ("run", "bundle"))
+        np.testing.assert_array_equal(one, other)
+    for name in ("logit", "strength"):
+        one, other = (np.load(bundled / of / "maps.npz")[name] for of in ("run", "bundle"))
+        np.testing.assert_allclose(one, other, atol=1e-3)
+        assert one.std() > 0.01
+    run, bundle = (pd.read_csv(bundled / of / "explain.csv", keep_default_na=False) for of in ("run", "bundle"))
+    same = ["film", "answer", "class", "status", "turned_away", "error", "overlay"]
+    pd.testing.assert_frame_equal(run[same], bundle[same])
+    for name in ("probability", "share_in_lungs", "lungs_share", "stability"):
+        np.testing.assert_allclose(
+            pd.to_numeric(run[name]), pd.to_numeric(bundle[name]), atol=1e-3, err_msg=name, equal_nan=True
+        )
+    assert (run["randomisation"] != "").sum() > 8
+
+
+def test_what_a_bundle_cannot_try_is_said_everywhere(bundled: Path) -> None:
+    table = pd.read_csv(bundled / "bundle" / "explain.csv", keep_default_na=False)
+    mapped = table[table["class"] != ""]
+    assert (mapped["randomisation"] == "").all() and not (mapped["verdict"] == PASSES).any()
+    tried = mapped[~mapped["verdict"].str.startswith(("FAILS", "empty"))]
+    assert len(tried) and tried["verdict"].str.endswith("a bundle cannot shuffle its network").all()
+    page = (bundled / "bundle" / "explain.html").read_text()
+    assert "Like shuffled networks&#x27;: not tried" in page and "a bundle in fp32" in page
+    assert not (mapped["verdict"].str.contains("too few places")).any()
+
+
+def test_a_bundle_is_explained_by_the_command(bundle_path: Path, films: Path, tmp_path: Path) -> None:
+    from plainfilm.cli import app
+
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["explain", str(bundle_path), str(films / "a"), "-o", str(out)])
+    assert done.exit_code == 0, done.output
+    assert "like shuffled" not in done.output and (out / "contact-sheet.png").is_file()
+    missing = CliRunner().invoke(app, ["explain", str(tmp_path / "none"), str(films)])
+    assert "is missing: name a run" in str(missing.exception)
+
+
+def test_a_bundle_without_heatmaps_says_why(bundle_path: Path, films: Path, tmp_path: Path) -> None:
+    bundle = Bundle.open(bundle_path)
+    network = copy.copy(bundle.network)
+    network.has_maps = False
+    without = replace(bundle, network=network, about={**bundle.about, "why_no_heatmaps": "its tokens are no grid"})
+    with pytest.raises(BadBundle, match=r"tiny\.plainfilm: gives no heatmaps: its tokens are no grid"):
+        explain_paths(without, [films], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_explaining_a_bundle_loads_no_torch(bundle_path: Path, films: Path, tmp_path: Path) -> None:
+    code = (
+        "import sys; from plainfilm.cli import app\n"
+        f"try: app(['explain', {str(bundle_path)!r}, {str(films / 'a')!r}, '-o', {str(tmp_path / 'out')!r}])\n"
+        "except SystemExit as end: assert not end.code\n"
+        "assert not {name.split('.')[0] for name in sys.modules} & {'torch', 'matplotlib', 'PIL', 'scipy', 'sklearn'}"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_cell_of_the_table_never_runs_as_a_formula(
+    bundle_path: Path, films: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(films / "a" / "same.png", tmp_path / "=1+1.png")
+    (tmp_path / "-2.png").write_text("no film")
+    monkeypatch.chdir(tmp_path)
+    explained = explain_paths(Bundle.open(bundle_path), [Path("=1+1.png"), Path("-2.png")], tmp_path / "out")
+    text = (tmp_path / "out" / "explain.csv").read_text()
+    assert "\n'=1+1.png," in text and "\n'-2.png," in text
+    assert list(explained.table["film"]) == ["=1+1.png", "-2.png"]
+
+
 # The checks ----------------------------------------------------------------------------------------------------------
 
 
-def _edges(network: nn.Module, films: torch.Tensor) -> Maps:
+class _Posing:
+    """A network whose heatmaps are what a function makes of the films, (N, S, S) -> (N, h, w), for each of four classes alike."""
+
+    has_maps = True
+
+    def __init__(self, draw: Callable[[NDArray[np.uint8]], NDArray[np.float32]]) -> None:
+        self._draw = draw
+
+    def scores(self, films: NDArray[np.uint8], *, maps: bool = False) -> Scores:
+        strength = np.repeat(np.asarray(self._draw(films), np.float32)[:, None], 4, axis=1)
+        return Scores(np.zeros((len(films), 4), np.float32), np.zeros((len(films), 2), np.float32), strength)
+
+
+def _edges(films: NDArray[np.uint8]) -> NDArray[np.float32]:
     """An edge detector that is called a heatmap: it never asks the network."""
-    kernel = torch.tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
-    found = nn.functional.conv2d(films, torch.stack([kernel, kernel.T])[:, None], padding=1).norm(dim=1, keepdim=True)
-    coarse = nn.functional.adaptive_avg_pool2d(found, 6).numpy()
-    return Maps(np.zeros((len(films), 4), np.float32), np.repeat(coarse, 4, axis=1))
+    found = [np.hypot(cv2.Sobel(film, cv2.CV_32F, 1, 0), cv2.Sobel(film, cv2.CV_32F, 0, 1)) for film in films]
+    return np.stack([cv2.resize(each, (6, 6), interpolation=cv2.INTER_AREA) for each in found])
 
 
-def _films_of(run: Run, manifest: Manifest, count: int = 12) -> torch.Tensor:
+def _fickle(films: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Noise drawn anew for every different film."""
+    return np.stack([np.random.default_rng(zlib.crc32(film.tobytes())).random((6, 6)) for film in films])
+
+
+def _fitted(run: Run, manifest: Manifest, count: int) -> NDArray[np.uint8]:
     from plainfilm.core.image import read_film
-    from plainfilm.learn.infer import network_input
 
     pixels = [read_film(manifest.film_path(path)).pixels for path in manifest.ok["path"].iloc[:count]]
-    fitted = np.stack([run.preprocess.fitted(each) for each in pixels])
-    return network_input(torch.from_numpy(fitted).unsqueeze(1), run.preprocess)
+    return np.stack([run.preprocess.fitted(each) for each in pixels])
 
 
-def _chosen(maps: Maps) -> tuple[np.ndarray, np.ndarray]:
-    return np.arange(len(maps.logit)), maps.logit.argmax(axis=1)
+def _strength(network: Network, films: NDArray[np.uint8]) -> NDArray[np.float32]:
+    strength = network.scores(films, maps=True).strength
+    assert strength is not None
+    return strength
 
 
 def test_an_edge_detector_is_found_out_and_the_network_is_not_accused(run: Run, manifest: Manifest) -> None:
-    network, films = load_network(run), _films_of(run, manifest)
-    shuffled = shuffled_networks(network)
-    drawn = _edges(network, films)
-    assert try_maps(_edges, network, shuffled, films, drawn).resemblance == pytest.approx(1)
-    maps = heatmaps(network, films)
-    tried = try_maps(heatmaps, network, shuffled, films, maps)
-    own = tried.resemblance[_chosen(maps)]
+    network, films = TorchNetwork(run, Silence()), _fitted(run, manifest, 12)
+    posing = _Posing(_edges)
+    assert resemblance([posing] * 3, films, _strength(posing, films)) == pytest.approx(1)
+    shuffled = [network.with_module(module) for module in shuffled_networks(network.module)]
+    scores = network.scores(films, maps=True)
+    assert scores.strength is not None
+    own = resemblance(shuffled, films, scores.strength)[np.arange(12), scores.logit.argmax(axis=1)]
     assert np.mean(own <= 0.5) > 0.9, own
+    assert resemblance([network], films, scores.strength) == pytest.approx(1), "a network resembles itself"
 
 
 def test_a_map_that_comes_and_goes_with_a_shift_is_found_out(run: Run, manifest: Manifest) -> None:
-    network, films = load_network(run), _films_of(run, manifest, 4)
-
-    def fickle(_: nn.Module, shown: torch.Tensor) -> Maps:
-        """Noise drawn anew for every different film."""
-        maps = [np.random.default_rng(abs(hash(film.numpy().tobytes()))).random((4, 6, 6)) for film in shown]
-        return Maps(np.zeros((len(shown), 4), np.float32), np.stack(maps).astype(np.float32))
-
-    shuffled = shuffled_networks(network, 1)
-    assert (try_maps(fickle, network, shuffled, films, fickle(network, films)).stability < 0.6).all()
-    assert (try_maps(_edges, network, shuffled, films, _edges(network, films)).stability > 0.6).all()
+    films = _fitted(run, manifest, 4)
+    for draw, is_stable in ((_fickle, False), (_edges, True)):
+        posing = _Posing(draw)
+        assert ((stability(posing, films, _strength(posing, films)) > 0.6) == is_stable).all()
 
 
 def test_a_map_that_moves_with_the_film_is_perfectly_stable(run: Run, manifest: Manifest) -> None:
     """Laid back, the maps of shifted films lie on the first: the sign of the shift is right."""
-    network, films = load_network(run), _films_of(run, manifest, 2)
+    films, posing = _fitted(run, manifest, 2), _Posing(lambda shown: shown.astype(np.float32))
+    assert stability(posing, films, _strength(posing, films)) == pytest.approx(1)
 
-    def fine(_: nn.Module, shown: torch.Tensor) -> Maps:
-        return Maps(np.zeros((len(shown), 4), np.float32), np.repeat(np.abs(shown.numpy()), 4, axis=1))
 
-    assert try_maps(
-        fine, network, shuffled_networks(network, 1), films, fine(network, films)
-    ).stability == pytest.approx(1)
+def test_an_empty_map_is_neither_stable_nor_not(run: Run, manifest: Manifest) -> None:
+    films, posing = _fitted(run, manifest, 2), _Posing(lambda shown: -np.ones((len(shown), 6, 6), np.float32))
+    assert np.isnan(stability(posing, films, _strength(posing, films))).all()
 
 
 def test_maps_of_four_places_are_not_compared_by_ranks(run: Run, manifest: Manifest) -> None:
-    films = _films_of(run, manifest, 2)
-    coarse = Maps(np.zeros((2, 4), np.float32), np.random.default_rng(0).random((2, 4, 2, 2)).astype(np.float32))
-    network = load_network(run)
-    assert np.isnan(try_maps(lambda *_: coarse, network, shuffled_networks(network), films, coarse).resemblance).all()
+    films, posing = _fitted(run, manifest, 2), _Posing(lambda shown: _fickle(shown)[:, :2, :2])
+    assert np.isnan(resemblance([posing], films, _strength(posing, films))).all()
 
 
 def test_shuffling_keeps_the_values_and_the_network(run: Run) -> None:
@@ -305,8 +413,14 @@ def test_shuffling_keeps_the_values_and_the_network(run: Run) -> None:
         (Trust(0.1, 0.25, 0.9, 0.1), f"FAILS: {OUTSIDE}"),
         (Trust(0.5, 0.25, 0.3, 0.1), f"FAILS: {UNSTABLE}"),
         (Trust(0.5, 0.25, 0.3, 0.9), f"FAILS: {UNSTABLE}; {OF_NO_NETWORK}"),
-        (Trust(float("nan"), float("nan"), 0.9, 0.1), UNTRIED),
-        (Trust(0.5, 0.25, 0.9, float("nan")), COARSE),
+        (Trust(float("nan"), float("nan"), 0.9, 0.1), f"{UNTRIED}: {NO_LUNGS}"),
+        (Trust(0.5, 0.25, 0.9, float("nan")), f"{UNTRIED}: {COARSE}"),
+        (Trust(0.5, 0.25, 0.9, float("nan"), has_shuffled=False), f"{UNTRIED}: {UNSHUFFLED}"),
+        (
+            Trust(float("nan"), float("nan"), 0.9, float("nan"), has_shuffled=False),
+            f"{UNTRIED}: {NO_LUNGS}; {UNSHUFFLED}",
+        ),
+        (Trust(0.1, 0.25, 0.9, float("nan"), has_shuffled=False), f"FAILS: {OUTSIDE}"),
         (Trust(0.1, 0.25, 0.9, float("nan")), f"FAILS: {OUTSIDE}"),
         (Trust(float("nan"), 0.25, float("nan"), 0.0, is_empty=True), EMPTY),
     ],
@@ -319,6 +433,8 @@ def test_a_map_says_on_its_face_that_it_fails() -> None:
     plain = np.full((384, 384, 3), 128, np.uint8)
     np.testing.assert_array_equal(with_alarm(plain, Trust(0.5, 0.25, 0.9, 0.1)), plain)
     marked = with_alarm(plain, Trust(0.5, 0.25, 0.3, 0.1))
+    of_bundle = Trust(0.5, 0.25, 0.9, float("nan"), has_shuffled=False)
+    np.testing.assert_array_equal(with_alarm(plain, of_bundle), plain, "what no bundle can try is said beside its maps")
     reddish = (marked[:, :, 0].astype(int) > marked[:, :, 1] + 100).any(axis=1)
     assert reddish[:20].all() and not reddish[100:].any()
     assert (marked[:30] == 255).any(), "with white words"

@@ -9,44 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from plainfilm.core.config import TrainConfig
 from plainfilm.core.maps import correlation, film_maps, rank_correlation, scaled, share_inside
 from plainfilm.errors import BadConfig
 
 torch = pytest.importorskip("torch")
 
+from tests.networks import CLASSES, lived_in, smooth_films  # noqa: E402
 from torch import nn  # noqa: E402
 
 from plainfilm.learn.heatmaps import heatmaps, map_source  # noqa: E402
-from plainfilm.learn.model import build_network  # noqa: E402
-
-CLASSES = ("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia")
-
-
-def _lived_in(name: str, size: int, seed: int = 0) -> nn.Module:
-    """A network with random weights whose norms have seen something: no statistic, scale or shift is 0 or 1."""
-    torch.manual_seed(seed)
-    network = build_network(TrainConfig(model=name, weights="scratch", size=size), CLASSES).eval()
-    generator = torch.Generator().manual_seed(seed)
-    with torch.no_grad():
-        for module in network.modules():
-            if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                assert module.running_mean is not None and module.running_var is not None
-                module.running_mean.normal_(0, 0.3, generator=generator)
-                module.running_var.uniform_(0.5, 2, generator=generator)
-            if isinstance(module, nn.modules.batchnorm._BatchNorm | nn.LayerNorm):
-                module.weight.uniform_(0.5, 1.5, generator=generator)
-                module.bias.normal_(0, 0.2, generator=generator)
-        head = network.get_classifier()  # type: ignore[operator]
-        head.weight.normal_(0, 0.1, generator=generator)
-        head.bias.normal_(0, 0.1, generator=generator)
-    return network
-
-
-def _films(size: int, count: int = 2) -> torch.Tensor:
-    """Smooth random films, so that no map is flat."""
-    coarse = torch.randn(count, 1, 6, 6, generator=torch.Generator().manual_seed(5))
-    return nn.functional.interpolate(coarse, (size, size), mode="bicubic") + 0.1
 
 
 def _their_layer(name: str, network: nn.Module) -> nn.Module:
@@ -96,7 +67,7 @@ def test_maps_equal_those_of_pytorch_grad_cam(name: str, size: int, way: str) ->
     from pytorch_grad_cam.utils.image import scale_cam_image
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 
-    network, films = _lived_in(name, size), _films(size)
+    network, films = lived_in(name, size), smooth_films(size)
     source = map_source(network, size)
     assert source.way == way
     ours = heatmaps(network, films, source)
@@ -115,8 +86,8 @@ def test_maps_equal_those_of_pytorch_grad_cam(name: str, size: int, way: str) ->
 
 @pytest.mark.parametrize("name", ["resnet18", "swin_tiny_patch4_window7_224", "cnn-swish"])
 def test_a_pooled_map_adds_up_to_its_logit(name: str) -> None:
-    network = _lived_in(name, 96)
-    maps = heatmaps(network, _films(96))
+    network = lived_in(name, 96)
+    maps = heatmaps(network, smooth_films(96))
     bias = network.get_classifier().bias.detach().numpy()  # type: ignore[operator]
     np.testing.assert_allclose(maps.strength.mean(axis=(2, 3)) + bias, maps.logit, rtol=1e-4, atol=1e-5)
 
@@ -125,7 +96,7 @@ def test_a_gradient_has_the_scale_of_a_pooled_map() -> None:
     """The same network both ways: its forced gradient gives the strength that needs none."""
     from dataclasses import replace
 
-    network, films = _lived_in("cnn-plain", 64), _films(64)
+    network, films = lived_in("cnn-plain", 64), smooth_films(64)
     source = map_source(network, 64)
     pooled, forced = (heatmaps(network, films, replace(source, way=way)) for way in (source.way, "gradient"))
     np.testing.assert_allclose(forced.strength, pooled.strength, rtol=1e-4, atol=1e-5)
@@ -133,19 +104,19 @@ def test_a_gradient_has_the_scale_of_a_pooled_map() -> None:
 
 @pytest.mark.parametrize("name", ["mobilenetv3_small_050", "regnetx_002", "convnextv2_atto", "deit_tiny_patch16_224"])
 def test_other_networks_of_timm_have_maps_too(name: str) -> None:
-    maps = heatmaps(_lived_in(name, 96), _films(96))
+    maps = heatmaps(lived_in(name, 96), smooth_films(96))
     assert maps.strength.shape[:2] == (2, 4) and min(maps.strength.shape[2:]) >= 3
     assert np.isfinite(maps.strength).all() and maps.strength.std() > 0
 
 
 def test_a_map_of_one_place_is_refused_with_the_size_to_take() -> None:
     with pytest.raises(BadConfig, match=r"1 x 1 places\. Train with a larger --size, 128 or more"):
-        map_source(_lived_in("resnet18", 32), 32)
-    assert map_source(_lived_in("resnet18", 128), 128).side == (4, 4)
+        map_source(lived_in("resnet18", 32), 32)
+    assert map_source(lived_in("resnet18", 128), 128).side == (4, 4)
 
 
 def test_a_network_that_answers_every_film_alike_is_refused() -> None:
-    network = _lived_in("cnn-plain", 64)
+    network = lived_in("cnn-plain", 64)
     with torch.no_grad():
         network.get_classifier().weight.zero_()  # type: ignore[operator]
     with pytest.raises(BadConfig, match="its logits are the same for every film"):
@@ -204,9 +175,9 @@ def test_tokens_that_lie_nobody_knows_where_are_refused() -> None:
 
 
 def test_looking_leaves_the_network_and_the_dice_as_they_were() -> None:
-    network = _lived_in("vit_tiny_patch16_224", 96)
+    network = lived_in("vit_tiny_patch16_224", 96)
     before, dice = {name: value.clone() for name, value in network.state_dict().items()}, torch.get_rng_state()
-    heatmaps(network, _films(96))
+    heatmaps(network, smooth_films(96))
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert torch.equal(torch.get_rng_state(), dice) and torch.is_grad_enabled()
     assert all(parameter.grad is None for parameter in network.parameters())

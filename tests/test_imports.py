@@ -51,6 +51,16 @@ def test_torch_is_reached_from_learn_alone(path: Path) -> None:
     assert not {name for name in _imported(path) if name.split(".")[0] in TORCH}
 
 
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(SOURCE)))
+def test_onnx_runtime_has_one_door_since_it_tells_microsoft_otherwise(path: Path) -> None:
+    part = str(path.relative_to(SOURCE))
+    if part != "core/onnx_session.py":
+        text = path.read_text()
+        assert ".InferenceSession(" not in text
+        loads = "import onnxruntime\n" in text.replace("if TYPE_CHECKING:\n    import onnxruntime\n", "")
+        assert not loads, f"{part} loads ONNX Runtime by itself: take onnx_session"
+
+
 def test_the_walk_sees_the_house() -> None:
     assert {path.relative_to(SOURCE).parts[0] for path in FILES} >= {
         "core",

@@ -274,8 +274,8 @@ def test_a_network_that_sees_lungs_alone_is_trained_evaluated_and_asked(
     film = next(iter(sorted((phantoms / "Normal" / "images").glob("*.png"))))
     blank = tmp_path / "blank.png"
     cv2.imwrite(str(blank), np.full((80, 80), 90, np.uint8))
-    nothing = Calibration.none(run.classes)
-    asked = predict_films(run, [film, blank], dataclasses.replace(nothing, gate=()), Silence())
+    dataclasses.replace(Calibration.none(run.classes), gate=()).write(run / "calibration.json")
+    asked = predict_films(run, [film, blank], Silence())
     assert list(asked.turned_away) == ["", NO_LUNGS]
     is_read = (judged.table["status"] == "ok").to_numpy()
     assert np.isfinite(judged.logit[is_read]).all() and np.isfinite(asked.logit[0]).all()
@@ -316,17 +316,27 @@ def test_films_without_lungs_stay_in_training_as_black_films_and_are_counted(tmp
     assert heard == ["no lungs were found in 1 film of 3: the network sees them black"] * 2
     cache_films(manifest, manifest.ok, Preprocess(size=64), torch.device("cpu"), Ears())
     assert len(heard) == 2
+    whole = cache_films(manifest, manifest.ok, Preprocess(size=64), torch.device("cpu"), Silence())
+    assert not whole.without_lungs
+    for _ in range(2):
+        beside = cache_films(
+            manifest, manifest.ok, Preprocess(size=64, region="background"), torch.device("cpu"), Ears()
+        )
+        assert (beside.pixels == whole.pixels).all(axis=(1, 2)).tolist() == [False, True, False]
+        assert len(beside.without_lungs) == 1 and next(iter(beside.without_lungs)).startswith("b")
+    assert heard[2:] == ["no lungs were found in 1 film of 3: the network sees them as they are"] * 2
 
 
 def test_another_segmenter_is_another_cache(manifest: Manifest, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torch")
     from plainfilm.learn import films
 
-    recipes = [Preprocess(size=64, region=region) for region in ("film", "lungs")]  # type: ignore[arg-type]
+    recipes = [Preprocess(size=64, region=region) for region in ("film", "lungs", "background")]  # type: ignore[arg-type]
     before = [films._key(manifest.ok, recipe) for recipe in recipes]
     monkeypatch.setattr(films, "segmenter_version", lambda: "another")
     after = [films._key(manifest.ok, recipe) for recipe in recipes]
-    assert before[0] == after[0] and before[1] != after[1]
+    assert before[0] == after[0] and before[1] != after[1] and before[2] != after[2]
+    assert len(set(before)) == 3
 
 
 def test_a_run_of_another_segmenter_says_so(tmp_path: Path) -> None:

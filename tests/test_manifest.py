@@ -125,6 +125,18 @@ def test_a_split_without_a_class_is_named(tmp_path: Path) -> None:
     assert [problem.text for problem in problems] == ["split val has no film of B"]
 
 
+def test_the_films_of_the_test_split_can_be_taken_out_and_the_manifest_says_so(tmp_path: Path) -> None:
+    manifest = _manifest(tmp_path, split_f0=["test", "val", "train"] * 4)
+    assert any(
+        "split test has no film" in problem.text for problem in _manifest(tmp_path, split=["train", "val"] * 6).check()
+    )
+    for column, column_is_kept in (("split", False), ("split_f0", True)):
+        seen = Manifest.open(manifest.without_test(column).write(tmp_path / column / "manifest.csv").path or tmp_path)
+        assert set(seen.films[column]) == {"train", "val"} and len(seen.films) == 8
+        assert ("split_f0" in seen.films) == column_is_kept
+        assert not [problem for problem in seen.check([column]) if "test" in problem.text]
+
+
 def test_columns_are_those_of_the_design(manifest: Manifest) -> None:
     assert tuple(manifest.films.columns) == COLUMNS
 

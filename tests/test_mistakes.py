@@ -21,9 +21,9 @@ from plainfilm.core.files import file_sha256, provenance, write_text
 from plainfilm.core.image import read_film, writable_name
 from plainfilm.core.manifest import Manifest, read_table
 from plainfilm.core.run import Run
+from plainfilm.core.words import printable
 from plainfilm.errors import BadConfig, BadImage, BadManifest, BadRun, BadSource, CannotWrite, WeightsUnavailable
 from plainfilm.jobs import films_of, run_demo, train_runs
-from plainfilm.output import printable
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.split import SplitPlan
 

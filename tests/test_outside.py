@@ -232,6 +232,32 @@ def test_pairwise_auroc_within_a_source_is_scikit_learns():
     assert found["b"]["films"] == [15, 15]
 
 
+def test_our_classes_against_labels_that_the_run_does_not_know():
+    labels = ["COVID"] * 30 + ["Tuberculosis"] * 20 + ["Normal"] * 12 + ["Fracture"] * 5 + [""] * 4
+    films, predictions = table_of(labels, sure=0.7)
+    vocabulary = match_classes(CLASSES, ["COVID", "Normal", "Tuberculosis", "Fracture"], {})
+    calibration = Calibration(CLASSES, Scaling("vector", (0.5, 1.0, 1.5), (0.1, -0.3, 0.2)))
+    metrics = judge_outside(
+        relabelled(predictions, vocabulary),
+        films,
+        vocabulary,
+        calibration,
+        None,
+        Acquaintance(frozenset(), NOBODY),
+        None,
+        QUICK,
+    )
+    found = {(one["class"], one["label"]): one for one in metrics["foreign_auroc"]}
+    assert list(found) == [(ours, theirs) for ours in ("COVID", "Normal") for theirs in ("Tuberculosis", "Fracture")]
+    chosen = films["label"].isin(["COVID", "Tuberculosis"]).to_numpy()
+    p = calibration.probability(predictions.logit)[chosen, 0]
+    expected = roc_auc_score((films["label"] == "COVID")[chosen], p)
+    one = found["COVID", "Tuberculosis"]
+    assert one["auroc"]["value"] == pytest.approx(expected, abs=1e-12) and one["films"] == [30, 20]
+    assert one["auroc"]["low"] < expected < one["auroc"]["high"]
+    assert f"COVID against Tuberculosis (30 and 20 films): AUROC {expected:.3f} (" in outside_text(metrics)
+
+
 # Films met before ------------------------------------------------------------------------------------------------------
 
 

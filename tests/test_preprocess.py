@@ -77,6 +77,22 @@ def test_lungs_alone_blacken_the_rest() -> None:
     assert not Preprocess(size=64, region="lungs").fitted(RAMP).any()  # nobody finds lungs there
 
 
+def test_the_background_is_what_lungs_and_a_margin_leave() -> None:
+    mask = np.zeros((100, 100), bool)
+    mask[40:60, 20:35] = mask[40:60, 65:80] = True
+    film = _noise((100, 100)) | 1
+    alone, beside, whole = (
+        Preprocess(size=100, region=region).fitted(film, mask)  # type: ignore[arg-type]
+        for region in ("lungs", "background", "film")
+    )
+    assert not ((alone > 0) & (beside > 0)).any()
+    assert not beside[37:63, 20:80].any()  # what lies between them, too, and a margin
+    assert (beside[:30] == whole[:30]).all() and (beside[:, :10] == whole[:, :10]).all()
+    assert (
+        Preprocess(size=256, region="background").fitted(RAMP) == Preprocess(size=256).fitted(RAMP)
+    ).all()  # no lungs there
+
+
 def test_the_input_is_normalised() -> None:
     recipe = Preprocess(size=32, mean=0.25, std=0.5)
     given = recipe.network_input(np.full((3, 32, 32), 255, np.uint8))

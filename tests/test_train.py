@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -32,7 +32,7 @@ from plainfilm.learn.infer import cacheable  # noqa: E402
 from plainfilm.learn.learner import Learner  # noqa: E402
 from plainfilm.learn.model import build_network, last_layer, load_network  # noqa: E402
 from plainfilm.learn.state import State  # noqa: E402
-from plainfilm.learn.train import train  # noqa: E402
+from plainfilm.learn.train import GIVEN_UP, train  # noqa: E402
 
 BUSY = replace(
     TINY,
@@ -258,11 +258,35 @@ def test_a_frozen_backbone_stays_as_it_was_and_thaws(manifest: Manifest, finishe
 
 def test_minutes_are_kept(manifest: Manifest, tmp_path: Path) -> None:
     begun = time.monotonic()
-    run = train(manifest, tmp_path / "run", replace(TINY, minutes=0.6), started=begun)
+    run = train(manifest, tmp_path / "run", replace(TINY, minutes=0.6), started=begun, evaluated_films=48)
     assert run.is_complete
     assert time.monotonic() - begun < 0.6 * 60
     with pytest.raises(BadConfig, match="too short"):
         train(manifest, tmp_path / "short", replace(TINY, minutes=0.001))
+
+
+def test_who_watches_is_told_of_each_epoch_and_may_end_the_training(manifest: Manifest, tmp_path: Path) -> None:
+    told: list[dict[str, object]] = []
+
+    def watch(epoch: Mapping[str, object]) -> bool:
+        told.append(dict(epoch))
+        return len(told) == 2
+
+    run = train(manifest, tmp_path / "run", replace(TINY, epochs=4), watch=watch)
+    assert run.history() == told and [epoch["course"] for epoch in told] == [0.25, 0.5]
+    assert run.completion()["ended_by"] == GIVEN_UP and run.completion()["epochs"] == 2
+    assert load_network(run) is not None
+
+
+def test_a_training_stops_at_the_time_given_and_goes_on(manifest: Manifest, tmp_path: Path) -> None:
+    config = replace(TINY, epochs=3)
+    with pytest.raises(Interrupted):
+        train(manifest, tmp_path / "cut", config, until=time.monotonic())
+    cut = train(manifest, tmp_path / "cut", config, resume=True)
+    whole = train(manifest, tmp_path / "whole", config)
+    assert [{**epoch, "seconds": 0} for epoch in cut.history()] == [
+        {**epoch, "seconds": 0} for epoch in whole.history()
+    ]
 
 
 def test_tensorboard_when_asked(manifest: Manifest, tmp_path: Path) -> None:

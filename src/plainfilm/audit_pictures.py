@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from plainfilm.audit_networks import SEEN_NAMES, RunFilms, SmallFilms
+from plainfilm.audit_networks import RunFilms, SmallFilms
 from plainfilm.core.audit import Finding
-from plainfilm.core.regions import SEEN, hide_lungs, seen_parts
+from plainfilm.core.regions import SEEN, SEEN_NAMES, hide_lungs, seen_parts
 from plainfilm.core.words import counted
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _difference(pixels: NDArray[np.uint8], is_of_class: NDArray[np.bool_], name:
 
 
 def shown_hidden(films: RunFilms) -> list[Shown]:
-    """One film as it is, without its lungs, and without all else."""
+    """One film as it is, without its lungs, without all else, and its border alone."""
     from plainfilm.judge.audit.page import Shown
 
     place = _first_with_lungs(films.lungs, np.arange(len(films.rows)))
@@ -84,6 +84,7 @@ def shown_hidden(films: RunFilms) -> list[Shown]:
         Shown(films.asked.fitted(film)[0], "As the run sees it"),
         Shown(films.asked.fitted(hide_lungs(film, lungs))[0], "The lungs hidden"),
         Shown(films.asked.fitted(seen_parts(film, "lungs", lungs))[0], "All but the lungs hidden"),
+        Shown(films.asked.fitted(seen_parts(film, "border"))[0], "All but the border hidden"),
     ]
 
 
@@ -92,8 +93,8 @@ def shown_maps(films: RunFilms, answer: Sequence[str], mean_map: NDArray[np.floa
 
     mean_map: (C, h, w), NaN for a class that was never answered.
     """
+    from plainfilm.core.overlay import overlay
     from plainfilm.judge.audit.page import Shown
-    from plainfilm.judge.overlay import overlay
 
     drawn = []
     for name, strength in zip(films.asked.run.classes, mean_map, strict=True):

@@ -1,11 +1,13 @@
-"""The job behind `plainfilm explain`: films in, overlays, a contact sheet, the arrays and a table out."""
+"""The job behind `plainfilm explain`: films in, overlays, a contact sheet, the arrays and a table out, of a run or of a bundle."""
 
 from __future__ import annotations
 
+import math
 import re
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from os import cpu_count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,16 +15,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from plainfilm.core.calibration import Calibration
+from plainfilm.core.bundle import Bundle
+from plainfilm.core.cells import csv_line, harmless
+from plainfilm.core.explainer import Explainer
 from plainfilm.core.files import cannot_write, make_directory, provenance, refuse_foreign, written_whole
-from plainfilm.core.predictions import Predictions
+from plainfilm.core.maps import Floats
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
-from plainfilm.errors import BadConfig, CannotWrite
-from plainfilm.jobs import predict_paths, require_extra
+from plainfilm.errors import BadBundle, BadConfig, BadRun, CannotWrite
+from plainfilm.jobs import films_at, require_extra
 
 if TYPE_CHECKING:
     from plainfilm.core.explanation import Explanation
+    from plainfilm.core.predictor import Answer
     from plainfilm.judge.overlay import Shown
 
 ALL = "all"
@@ -30,6 +35,7 @@ _OVERLAYS, _UNFINISHED = "overlays", ".unfinished"
 _FILES = ("explain.html", "explain.csv", "contact-sheet.png", "maps.npz")
 _OURS = re.compile(r"\d{4,}-.*\.png")
 _LONGEST_STEM = 60
+_TEXTS = ("film", "answer", "class", "verdict", "status", "turned_away", "error", "overlay")
 _COLUMNS = (
     "film", "answer", "class", "probability", "share_in_lungs", "lungs_share", "stability", "randomisation", "verdict",
     "status", "turned_away", "error", "overlay",
@@ -51,8 +57,23 @@ class Explained(NamedTuple):
         return self.directory / "explain.html"
 
 
+class _Arrays(NamedTuple):
+    """What maps.npz holds of one film."""
+
+    film: str
+    logit: Floats
+    strength: Floats
+
+
+def open_model(place: Path) -> Run | Bundle:
+    """The run in a folder, or the bundle in a file. Raises BadRun, BadBundle."""
+    if not place.exists():
+        raise BadRun('is missing: name a run, the folder that "plainfilm train" made, or a bundle of it', place)
+    return Run.open(place) if place.is_dir() else Bundle.open(place, threads=cpu_count() or 1)
+
+
 def explain_paths(
-    run: Run,
+    model: Run | Bundle,
     sources: Sequence[Path],
     directory: Path,
     *,
@@ -61,113 +82,130 @@ def explain_paths(
     even_turned_away: bool = False,
     progress: Progress | None = None,
 ) -> Explained:
-    """Explain a run's answers for files and all films in folders; everything is written into `directory`, or nothing.
+    """Explain a model's answers for files and all films in folders; everything is written into `directory`, or nothing.
 
+    model: a run, which needs torch and tries each map by the randomisation test too; or a bundle, which needs no torch and cannot.
     classes: whose maps to show; each film's own answer where empty, all where ("all",). opacity: 0..1, of the strongest place.
     even_turned_away: show the maps of films that are not answered too; the reason stands on them, and they get no probability.
-    Raises BadConfig for an unknown class or opacity, BadRun where the network has no maps, BadImage where a source is missing or a
-    folder empty, CannotWrite where `directory` holds something else.
+    Raises BadConfig for an unknown class or opacity, BadRun or BadBundle where the network has no maps, BadImage where a source is
+    missing or a folder empty, CannotWrite where `directory` holds something else, MissingExtra for a run without torch.
     """
-    require_extra("explain")
-    wanted = _places(run, classes)
+    wanted = _places(model.classes, classes)
     if not 0 < opacity <= 1:
         raise BadConfig(f"opacity is {opacity:g}, expected more than 0 and at most 1")
     _refuse_foreign(directory)
+    paths = list(films_at(sources))
     out: Progress = progress or Silence()
-    predictions = predict_paths(run, sources, out)
+    explainer = _explainer_of(model, out)
+    made = (
+        provenance(None, bundle=model.sha256)
+        if isinstance(model, Bundle)
+        else provenance(None, run=str(model.directory))
+    )
     with _written_together(directory) as stage:
-        table = _explain_into(stage, run, predictions, wanted, opacity, even_turned_away, out)
+        table = _explain_into(stage, explainer, paths, wanted, opacity, even_turned_away, made, out)
     return Explained(table, directory)
 
 
-def _places(run: Run, classes: Sequence[str]) -> list[int]:
+def _explainer_of(model: Run | Bundle, out: Progress) -> Explainer:
+    if isinstance(model, Bundle):
+        if not model.network.has_maps:
+            raise BadBundle(f"gives no heatmaps: {model.about.get('why_no_heatmaps') or 'it says not why'}", model.path)
+        network = model.about.get("network", "a network")
+        return Explainer(f"{model.name} ({network}, a bundle in {model.precision})", model.predictor)
+    require_extra("explain with a run")
+    from plainfilm.learn.explain import explainer_of
+
+    model.require_complete()
+    return explainer_of(model, out)
+
+
+def _places(known: Sequence[str], classes: Sequence[str]) -> list[int]:
     """The chosen classes by their places; none for each film's own answer."""
-    if tuple(classes) == (ALL,) and ALL not in run.classes:
-        return list(range(len(run.classes)))
-    if ALL in classes and ALL not in run.classes:
+    if tuple(classes) == (ALL,) and ALL not in known:
+        return list(range(len(known)))
+    if ALL in classes and ALL not in known:
         raise BadConfig("--class all stands for every class: leave out the others")
-    unknown = [name for name in classes if name not in run.classes]
+    unknown = [name for name in classes if name not in known]
     if unknown:
-        raise BadConfig(
-            f'--class {unknown[0]}: is none of the run\'s classes. Choose of {", ".join(run.classes)}, or "all"'
-        )
-    return [run.classes.index(name) for name in dict.fromkeys(classes)]
+        raise BadConfig(f'--class {unknown[0]}: is none of its classes. Choose of {", ".join(known)}, or "all"')
+    return [known.index(name) for name in dict.fromkeys(classes)]
 
 
 def _explain_into(
     stage: Path,
-    run: Run,
-    predictions: Predictions,
-    wanted: list[int],
+    explainer: Explainer,
+    paths: Sequence[Path],
+    wanted: Sequence[int],
     opacity: float,
     even_turned_away: bool,
+    made: dict[str, object],
     out: Progress,
 ) -> pd.DataFrame:
     from plainfilm.judge.explain_page import MOST_ON_PAGE, Pictured, explain_page
     from plainfilm.judge.overlay import MOST_ON_SHEET, explanation_png, sheet_png, tile
-    from plainfilm.learn.explain import explain_films
 
-    calibration = run.calibration()
-    films, reasons = list(predictions.table["image_id"]), [str(reason) for reason in predictions.turned_away]
-    places = [
-        place
-        for place, has_score in enumerate(predictions.has_score)
-        if has_score and (even_turned_away or not reasons[place])
-    ]
-    rows = {place: [_row_without_map(predictions, place)] for place in range(len(films))}
+    rows: list[dict[str, object]] = []
     tiles: list[tuple[NDArray[np.uint8], str, str]] = []
     pictured: list[Pictured] = []
-    kept: list[Explanation] = []
-    explanations = explain_films(run, [Path(films[place]) for place in places], out) if places else iter(())
-    for place, explanation in zip(places, explanations, strict=True):
-        film, reason = films[place], reasons[place]
-        shown = _shown(run, explanation, calibration, wanted, is_answered=reason == "")
-        name = f"{place + 1:04d}-{_plain(Path(film).stem)}.png"
-        warning = f"TURNED AWAY: {reason}. The run gives no answer for this film." if reason else ""
+    kept: list[_Arrays] = []
+    films = explainer.explain(paths, out, even_turned_away=even_turned_away)
+    for place, (answer, explanation) in enumerate(films, 1):
+        if explanation is None:
+            rows.append(_row_without_map(answer))
+            continue
+        shown = _shown(explainer, answer, explanation, wanted)
+        name = f"{place:04d}-{_plain(Path(answer.film).stem)}.png"
+        reason = answer.turned_away
+        warning = f"TURNED AWAY: {reason}. This film gets no answer." if reason else ""
         with written_whole(stage / _OVERLAYS / name) as temporary:
-            temporary.write_bytes(explanation_png(explanation, shown, title=film, warning=warning, opacity=opacity))
-        answer = "" if reason else run.classes[int(_probability(explanation, calibration).argmax())]
-        rows[place] = [_row(rows[place][0], one, answer, f"{_OVERLAYS}/{name}") for one in shown]
-        kept.append(explanation)
+            temporary.write_bytes(
+                explanation_png(explanation, shown, title=answer.film, warning=warning, opacity=opacity)
+            )
+        rows += [_row(answer, one, f"{_OVERLAYS}/{name}") for one in shown]
+        kept.append(_Arrays(explanation.film, explanation.logit, explanation.strength))
         for one in shown:
             line = f"{one.name}: turned away" if reason else f"{one.name} {one.probability:.3f}"
             if len(tiles) < MOST_ON_SHEET:
-                tiles.append((tile(explanation, one, opacity), f"{place + 1}: {Path(film).name}", line))
+                tiles.append((tile(explanation, one, opacity), f"{place}: {Path(answer.film).name}", line))
             if len(pictured) < MOST_ON_PAGE:
                 pictured.append(Pictured.of(explanation, one, reason, opacity))
-    table = pd.DataFrame([row for place in sorted(rows) for row in rows[place]], columns=list(_COLUMNS))
+    table = pd.DataFrame(rows, columns=list(_COLUMNS))
     if tiles:
+        note = "" if explainer.shuffled else "A bundle cannot shuffle its network: the randomisation test was not made."
         with written_whole(stage / "contact-sheet.png") as temporary:
-            temporary.write_bytes(sheet_png(tiles))
-        _write_arrays(stage / "maps.npz", run, kept)
-    made = provenance(None, run=str(run.directory))
+            temporary.write_bytes(sheet_png(tiles, note))
+        _write_arrays(stage / "maps.npz", explainer, kept)
     with written_whole(stage / "explain.html") as temporary:
-        temporary.write_text(explain_page(run, table, pictured, made), encoding="utf-8", newline="\n")
+        temporary.write_text(explain_page(explainer, table, pictured, made), encoding="utf-8", newline="\n")
     with written_whole(stage / "explain.csv") as temporary:
-        table.to_csv(temporary, index=False, lineterminator="\n", float_format="%.6f")
+        cells = table.assign(**{name: table[name].map(harmless) for name in _TEXTS})
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(csv_line(list(cells.columns)))
+            file.writelines(csv_line([_cell(value) for value in row]) for row in cells.itertuples(index=False))
     return table
 
 
-def _shown(
-    run: Run, explanation: Explanation, calibration: Calibration, wanted: list[int], *, is_answered: bool
-) -> list[Shown]:
+def _cell(value: str | float) -> str:
+    if isinstance(value, str):
+        return value
+    return "" if math.isnan(value) else f"{value:.6f}"
+
+
+def _shown(explainer: Explainer, answer: Answer, explanation: Explanation, wanted: Sequence[int]) -> list[Shown]:
     from plainfilm.judge.overlay import Shown
 
-    probability = _probability(explanation, calibration)
+    predictor, unknown = explainer.predictor, float("nan")
+    probability = predictor.calibration.probability(explanation.logit[None].astype(np.float64))[0]
     return [
-        Shown(c, run.classes[c], float(probability[c]) if is_answered else float("nan"), explanation.trust(c))
+        Shown(c, answer.classes[c], float(probability[c]) if answer.is_answered else unknown, explanation.trust(c))
         for c in wanted or [int(probability.argmax())]
     ]
 
 
-def _probability(explanation: Explanation, calibration: Calibration) -> NDArray[np.float64]:
-    """(C,) as `predict` gives them."""
-    return np.asarray(calibration.probability(explanation.logit[None].astype(np.float64))[0], np.float64)
-
-
-def _row(without_map: dict[str, object], one: Shown, answer: str, overlay: str) -> dict[str, object]:
-    return without_map | {
-        "answer": answer,
+def _row(answer: Answer, one: Shown, overlay: str) -> dict[str, object]:
+    return _row_without_map(answer) | {
+        "answer": answer.label or "",
         "class": one.name,
         "probability": one.probability,
         "share_in_lungs": one.trust.share_in_lungs,
@@ -179,14 +217,14 @@ def _row(without_map: dict[str, object], one: Shown, answer: str, overlay: str) 
     }
 
 
-def _row_without_map(predictions: Predictions, place: int) -> dict[str, object]:
-    film = predictions.table.iloc[place]
-    blank: dict[str, object] = dict.fromkeys(_COLUMNS, "")
-    unknown = dict.fromkeys(
-        ("probability", "share_in_lungs", "lungs_share", "stability", "randomisation"), float("nan")
-    )
-    known = {name: str(film[name]) for name in ("status", "error")}
-    return blank | unknown | known | {"film": film["image_id"], "turned_away": str(predictions.turned_away[place])}
+def _row_without_map(answer: Answer) -> dict[str, object]:
+    blank: dict[str, object] = {name: "" if name in _TEXTS else float("nan") for name in _COLUMNS}
+    return blank | {
+        "film": answer.film,
+        "status": "error" if answer.error else "ok",
+        "turned_away": answer.turned_away,
+        "error": answer.error,
+    }
 
 
 def _plain(stem: str) -> str:
@@ -194,16 +232,16 @@ def _plain(stem: str) -> str:
     return re.sub(r"[^\w.-]", "_", stem)[:_LONGEST_STEM]
 
 
-def _write_arrays(path: Path, run: Run, kept: Sequence[Explanation]) -> None:
+def _write_arrays(path: Path, explainer: Explainer, kept: Sequence[_Arrays]) -> None:
     """films (N,), classes (C,): names. logit (N, C), strength (N, C, h, w): float32, raw. size: the fitted film's side, pixels."""
     with written_whole(path) as temporary, temporary.open("wb") as file:
         np.savez_compressed(
             file,
             films=np.array([each.film for each in kept]),
-            classes=np.array(run.classes),
+            classes=np.array(explainer.predictor.classes),
             logit=np.stack([each.logit for each in kept]),
             strength=np.stack([each.strength for each in kept]),
-            size=np.array(run.preprocess.size),
+            size=np.array(explainer.predictor.preprocess.size),
         )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -89,12 +90,30 @@ def train_runs(
                 resume=resume,
                 allow_leaks=allow_leaks,
                 tensorboard=tensorboard,
-                started=started if not several else None,
+                started=time.monotonic() if several or started is None else started,
                 evaluated_films=sum(len(manifest.split(name, column)) for name in chosen if column in manifest.films),
                 progress=out,
             )
             evaluations.append(evaluate_run(run, manifest, splits=chosen, progress=out))
     return evaluations
+
+
+def train_first(
+    manifest: Manifest,
+    directory: Path,
+    config: TrainConfig,
+    *,
+    resume: bool = False,
+    allow_leaks: bool = False,
+    progress: Progress | None = None,
+) -> Run:
+    """Train a run that another will start from; it is not evaluated. Raises what learn.train raises."""
+    require_extra("train")
+    from plainfilm.learn.train import train
+
+    out: Progress = progress or Silence()
+    out.say(f"First training: {directory}")
+    return train(manifest, directory, config, resume=resume, allow_leaks=allow_leaks, progress=out)
 
 
 def evaluate_run(
@@ -216,7 +235,7 @@ def predict_paths(run: Run, sources: Sequence[Path], progress: Progress | None =
 
     run.require_complete()
     out: Progress = progress or Silence()
-    return predict_films(run, list(_films_of(sources)), run.calibration(), out)
+    return predict_films(run, list(films_at(sources)), out)
 
 
 def films_of(source: Path) -> list[Path]:
@@ -227,7 +246,8 @@ def films_of(source: Path) -> list[Path]:
     return sorted(Path(writable_name(path)) for path in found)
 
 
-def _films_of(sources: Sequence[Path]) -> Iterator[Path]:
+def films_at(sources: Sequence[Path]) -> Iterator[Path]:
+    """The films of files and folders, one after another. Raises BadImage where a source is missing or a folder empty."""
     for source in sources:
         if not source.exists():
             raise BadImage("is missing", writable_name(source))

@@ -1,34 +1,20 @@
-"""What the commands print: a manifest, the scores of a run, the spread over runs, the answers for films."""
+"""What the commands print: a manifest, the scores of a run, the spread over runs, heatmaps, a bundle."""
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import math
 import statistics
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+from plainfilm.core.words import counted, printable, short
 
-from plainfilm.core.calibration import Calibration
-from plainfilm.core.manifest import SPLITS, Manifest
-from plainfilm.core.predictions import Predictions
-from plainfilm.core.words import counted
-from plainfilm.prepare.hints import hint_lines
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
-_LONGEST_NAME = 60  # of a film in a table for people; CSV and JSON have all of it
-DISCLAIMER = "Research and education only. Not a medical device."
-
-
-class TableFormat(StrEnum):
-    """How scores are printed."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
+    from plainfilm.core.manifest import Manifest
+    from plainfilm.core.recipe import Recipe
 
 
 class ComparedSplit(StrEnum):
@@ -49,18 +35,11 @@ class Measure(StrEnum):
     brier = "brier"
 
 
-def printable(text: str) -> str:
-    """The text with what would move a terminal (escapes, line ends) spelt out."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
-
-
-def _short(name: str) -> str:
-    """A long path by its end."""
-    return name if len(name) <= _LONGEST_NAME else f"...{name[3 - _LONGEST_NAME :]}"
-
-
 def print_manifest(manifest: Manifest) -> None:
     """Films by class and split, notes, unreadable films, problems, and where the manifest and its card are."""
+    from plainfilm.core.manifest import SPLITS
+    from plainfilm.prepare.hints import hint_lines
+
     counts = manifest.counts()
     is_split = bool((manifest.ok["split"] != "").any())
     columns = [name for name in counts if any(counts[name].values()) or (name in SPLITS and is_split)]
@@ -132,6 +111,22 @@ def print_spread(evaluations: list[Any]) -> None:
                 )
 
 
+def print_recipes(recipes: Sequence[Recipe]) -> None:
+    """The published recipes that ship inside."""
+    from plainfilm.judge.reproduce.text import recipes_text
+
+    print(recipes_text(recipes))
+
+
+def print_reproduction(reproduced: Any) -> None:
+    """Claimed against measured, network by network, and where the page is."""
+    from plainfilm.judge.reproduce.text import reproduction_text
+
+    for line in reproduction_text(reproduced.reproduction).splitlines():
+        print(printable(line))
+    print(f"page: {reproduced.page}    numbers: {reproduced.page.with_suffix('.json')}")
+
+
 def print_comparison(compared: Any) -> None:
     """The leaderboard, the verdict on each pair, what the test split was read for, and where the page is."""
     from plainfilm.judge.compare.words import comparison_text
@@ -145,6 +140,19 @@ def print_comparison(compared: Any) -> None:
             f"Readings of the test split, this one counted in {counted(len(compared.test_readings), 'run')}: {times} each."
         )
     print(f"page: {compared.page}    table: {compared.page.with_name('leaderboard.csv')}")
+
+
+def print_tuning(tuning: Any, manifest: Path) -> None:
+    """The best settings and what to think of their score, which settings mattered, and what to do next. manifest: as typed."""
+    from plainfilm.judge.tune_words import tuning_text
+
+    for line in tuning_text(tuning.tuned):
+        print(printable(line))
+    print(f"Ended, since {tuning.ended}.")
+    place = tuning.study.directory
+    if tuning.tuned.best is not None:
+        print(f"next: plainfilm train {manifest} -o RUN --recipe {place / 'best.toml'}")
+    print(f"page: {tuning.page}    table: {place / 'trials.csv'}    numbers: {place / 'tune.json'}")
 
 
 def print_audit(audited: Any) -> None:
@@ -163,13 +171,22 @@ def print_explained(explained: Any) -> bool:
     """Each map with its checks, the films without one, and where all of it lies. Returns whether any film could be read."""
     table = explained.table
     mapped = table[table["class"] != ""]
-    header = ["film", "class", "probability", "in lungs", "by chance", "stable", "like shuffled", "verdict"]
-    named = ["probability", "share_in_lungs", "lungs_share", "stability", "randomisation"]
+    numbers = {
+        "probability": "probability",
+        "share_in_lungs": "in lungs",
+        "lungs_share": "by chance",
+        "stability": "stable",
+        "randomisation": "like shuffled",
+    }
+    known = {
+        name: title for name, title in numbers.items() if mapped[name].notna().any()
+    }  # a bundle's are not compared
+    header = ["film", "class", *known.values(), "verdict"]
     lines = [
         [
-            _short(printable(row["film"])),
+            short(printable(row["film"])),
             printable(row["class"]),
-            *("" if math.isnan(row[name]) else f"{row[name]:.2f}" for name in named),
+            *("" if math.isnan(row[name]) else f"{row[name]:z.2f}" for name in known),
             row["verdict"],
         ]
         for row in mapped.to_dict("records")
@@ -186,7 +203,7 @@ def print_explained(explained: Any) -> bool:
         print(f"{untried} of {counted(len(mapped), 'map')} could not be tried in everything.")
     for row in table[table["class"] == ""].to_dict("records"):
         print(
-            f"{_short(printable(row['film']))}: "
+            f"{short(printable(row['film']))}: "
             + (
                 f"turned away: {printable(row['turned_away'])}"
                 if row["turned_away"]
@@ -199,78 +216,19 @@ def print_explained(explained: Any) -> bool:
     return bool((table["status"] != "error").any())
 
 
-def scores_text(predictions: Predictions, calibration: Calibration, format: TableFormat) -> str:
-    """The answers, one film a row, as an aligned table, CSV or JSON.
-
-    A film that is turned away has the reason, and neither class nor set nor probabilities, which would mean nothing.
-    """
-    rows = _answers(predictions, calibration)
-    if format is TableFormat.json:
-        return (
-            json.dumps(
-                {"model": predictions.table["model"].iloc[0], "note": DISCLAIMER, "films": rows},
-                indent=2,
-                ensure_ascii=False,
-            )
-            + "\n"
-        )
-    header = ["film", "class", "set", *(f"p_{name}" for name in predictions.classes), "status", "turned_away", "error"]
-    cells = [
-        [
-            row["film"],
-            row["class"] or "",
-            "" if row["set"] is None else " or ".join(row["set"]) or "none",
-            *(
-                ""
-                if p is None
-                else f"{p:.6f}"
-                if format is TableFormat.csv
-                else ""
-                if row["turned_away"]
-                else f"{p:.3f}"
-                for p in row["probability"].values()
-            ),
-            row["status"],
-            row["turned_away"],
-            row["error"],
-        ]
-        for row in rows
-    ]
-    if format is TableFormat.csv:
-        lines = io.StringIO()
-        csv.writer(lines, lineterminator="\n").writerows([header, *cells])
-        return lines.getvalue()
-    cells = [[_short(printable(line[0])), *(printable(cell) for cell in line[1:])] for line in cells]
-    widths = [max(len(line[column]) for line in [header, *cells]) for column in range(len(header))]
-    return "".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() + "\n"
-        for line in [header, *cells]
+def print_exported(exported: Any) -> None:
+    """What was shown before the bundle was written, and where it is."""
+    found = exported.parity
+    apart = f"logits differ by at most {found.logit:.2g}" + (
+        "" if found.strength is None else f", heatmaps by {found.strength:.2g} of their largest value"
     )
-
-
-def _answers(predictions: Predictions, calibration: Calibration) -> list[dict[str, Any]]:
-    """One mapping a film; what is not known is None."""
-    is_ok, classes = predictions.has_score, predictions.classes
-    probability = np.full(predictions.logit.shape, np.nan)
-    held = np.zeros(probability.shape, np.bool_)
-    if is_ok.any():
-        probability[is_ok] = calibration.probability(predictions.logit[is_ok])
-        held[is_ok] = calibration.prediction_set(predictions.logit[is_ok])
-    rows = []
-    for place, (row, reason) in enumerate(zip(predictions.table.itertuples(), predictions.turned_away, strict=True)):
-        is_answered = is_ok[place] and not reason
-        rows.append(
-            {
-                "film": row.image_id,
-                "status": row.status,
-                "error": row.error,
-                "turned_away": reason,
-                "class": classes[int(probability[place].argmax())] if is_answered else None,
-                "set": [name for c, name in enumerate(classes) if held[place, c]] if is_answered else None,
-                "probability": {
-                    name: round(float(probability[place, c]), 6) if is_answered else None
-                    for c, name in enumerate(classes)
-                },
-            }
-        )
-    return rows
+    print(
+        f"On {counted(found.films, 'validation film')} the bundle gives the run's label for {found.labels:.2%}, its prediction set "
+        f"for {found.sets:.2%}, and answers or turns away as it does for {found.turned_away:.2%}."
+    )
+    print(
+        f"{apart[0].upper()}{apart[1:]}; macro AUROC {found.macro_auroc_before:.4f} before, {found.macro_auroc_after:.4f} after."
+    )
+    if exported.why_no_maps:
+        print(f"note: no heatmaps: {exported.why_no_maps}")
+    print(f"bundle: {exported.path} ({exported.path.stat().st_size / 1e6:.1f} MB, {exported.precision})")

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bars
+from typing import TYPE_CHECKING
 
 from plainfilm.core.progress import Task
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
 
 _SECONDS_BETWEEN_LINES = 10.0
 _QUIET_SECONDS = 2.0
@@ -27,7 +27,7 @@ def progress_on(stream_is_terminal: bool | None = None) -> Terminal | PlainLines
 class _Count:
     """How far a piece of work is."""
 
-    def __init__(self, label: str, total: int, unit: str) -> None:
+    def __init__(self, label: str, total: int | None, unit: str) -> None:
         self.label, self.total, self.unit = label, total, unit
         self.begun = time.monotonic()
         self.done, self.ends = 0, 0.0
@@ -40,27 +40,32 @@ class _Count:
     @property
     def seconds_left(self) -> float | None:
         """As the worker said, else by the rate so far; None where nothing is known or left."""
-        if self.done >= self.total:
+        if self.total is None or self.done >= self.total:
             return None
         if self.ends:
             return max(0.0, self.ends - time.monotonic())
         return (self.total - self.done) / self.rate if self.done else None
 
-    def expect(self, remaining: int, seconds: float) -> None:
+    def expect(self, remaining: int, seconds: float | None = None) -> None:
         """Take the worker's word for what is left."""
         self.total = self.done + remaining
-        self.ends = time.monotonic() + seconds
+        self.ends = 0.0 if seconds is None else time.monotonic() + seconds
 
 
 class Terminal:
     """Bars with rate and time left, on standard error; lines are printed above them."""
 
     def __init__(self) -> None:
+        from rich.console import Console  # late: rich costs every start a twentieth of a second
+
         self.console = Console(stderr=True, highlight=False)
 
     @contextmanager
-    def task(self, label: str, total: int, unit: str = "films") -> Iterator[Task]:
+    def task(self, label: str, total: int | None, unit: str = "films") -> Iterator[Task]:
         """Draw a bar of `total` steps until the block ends."""
+        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import Progress as Bars
+
         bars = Bars(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -81,7 +86,7 @@ class Terminal:
 
 
 class _Bar(_Count):
-    def __init__(self, label: str, total: int, unit: str, bars: Bars) -> None:
+    def __init__(self, label: str, total: int | None, unit: str, bars: Bars) -> None:
         super().__init__(label, total, unit)
         self.bars, self.id = bars, bars.add_task(label, total=total, note="", rate="", left="")
 
@@ -98,7 +103,7 @@ class PlainLines:
     """A line every ten seconds and at the end, on standard error, for logs and pipes."""
 
     @contextmanager
-    def task(self, label: str, total: int, unit: str = "films") -> Iterator[Task]:
+    def task(self, label: str, total: int | None, unit: str = "films") -> Iterator[Task]:
         """Print how far it is, now and then; work of less than two seconds prints nothing."""
         lines = _Lines(label, total, unit)
         yield lines
@@ -111,7 +116,7 @@ class PlainLines:
 
 
 class _Lines(_Count):
-    def __init__(self, label: str, total: int, unit: str) -> None:
+    def __init__(self, label: str, total: int | None, unit: str) -> None:
         super().__init__(label, total, unit)
         self.printed = self.begun
 
@@ -126,8 +131,9 @@ class _Lines(_Count):
         self.printed = time.monotonic()
         seconds = self.seconds_left
         left = "" if seconds is None else f", {seconds:.0f} s left"
+        of = "" if self.total is None else f" of {self.total:,}"
         print(
-            f"{self.label}: {self.done:,} of {self.total:,} {self.unit}, {self.rate:,.0f} a second{left}"
+            f"{self.label}: {self.done:,}{of} {self.unit}, {self.rate:,.0f} a second{left}"
             + (f"  ({note})" if note else ""),
             file=sys.stderr,
             flush=True,
