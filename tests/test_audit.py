@@ -213,8 +213,13 @@ def test_the_headline_says_what_is_left():
         parts = {"film": scores(4.0), "border": scores(0.0, seed=1), "background": scores(background, seed=2)}
         return judge_less(parts, "test", scores(6.0, seed=3) if run else None, DRAWING)
 
-    assert headline([less(4.0, True)]).startswith("Accuracy 1.00, of which 0.9")
-    assert "A small network reaches" in headline([less(4.0, False)])
+    of_run = less(4.0, True)
+    assert headline([of_run]).startswith("Accuracy 1.00, of which small networks reach 0.9")
+    assert "the run itself" not in headline([of_run])
+    shown = {"nothing": scores(6.0), "lungs": scores(0.0, seed=1), "background": scores(4.0, seed=2)}
+    told = headline([of_run, judge_hidden(shown, DRAWING)])
+    assert " without the lungs (the run itself 0.3" in told and told.endswith(", the commonest class alone 0.33)")
+    assert headline([less(4.0, False)]).startswith("A small network reaches 0.9")
     assert "; without the lungs 0.3" in headline([less(0.0, True)])
     parts = {"film": scores(4.0), "border": scores(0.0, seed=1), "background": scores(4.0, seed=2)}
     weak = judge_less(

@@ -26,7 +26,7 @@ from plainfilm.errors import BadConfig, BadManifest, BadRun, Interrupted, Weight
 torch = pytest.importorskip("torch")
 
 from plainfilm.core.progress import Silence  # noqa: E402
-from plainfilm.learn import checkpoint, sampling, schedule  # noqa: E402
+from plainfilm.learn import checkpoint, device, sampling, schedule  # noqa: E402
 from plainfilm.learn.films import cache_films  # noqa: E402
 from plainfilm.learn.infer import cacheable  # noqa: E402
 from plainfilm.learn.learner import Learner  # noqa: E402
@@ -399,3 +399,11 @@ def test_films_grow_by_crops_or_by_resizing(manifest: Manifest, tmp_path: Path, 
 
 def test_manifest_rows_helper_is_sound() -> None:
     assert len(rows(["A"])) == 1
+
+
+@pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="torch has no bfloat16 on this processor")
+def test_a_cpu_trains_small_depthwise_convolutions_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(device, "_has_bfloat16_instructions", lambda capability: True)
+    for name, expected in (("tf_efficientnet_lite0", "float32"), ("resnet18", "bfloat16"), ("convnext_tiny", "bfloat16")):
+        network = build_network(TrainConfig(model=name, weights="scratch"), ("a", "b"))
+        assert device.fast_precision(torch.device("cpu"), network) == expected

@@ -17,7 +17,7 @@ from plainfilm.core.config import TrainConfig
 from plainfilm.core.metrics import measure, softmax
 from plainfilm.core.run import Run
 from plainfilm.learn.augment import augment, cropped, mixed_up, with_hidden_middles
-from plainfilm.learn.device import fabric_for
+from plainfilm.learn.device import chosen_device, fabric_for
 from plainfilm.learn.films import FilmCache
 from plainfilm.learn.infer import BATCH, network_input, resized
 from plainfilm.learn.model import build_network, last_layer
@@ -35,10 +35,11 @@ class Learner:
 
     def __init__(self, run: Run) -> None:
         self.config, self.preprocess, self.classes = run.config, run.preprocess, run.classes
-        self.fabric = fabric_for(self.config)
-        self.device = self.fabric.device
+        chosen_device(self.config.device)  # one that is not there is told before weights are fetched
         torch.manual_seed(self.config.seed)
         self.network = build_network(self.config, run.classes)
+        self.fabric = fabric_for(self.config, self.network)
+        self.device = self.fabric.device
         self.network.to(memory_format=torch.channels_last)
         self.sizes = _sizes_taken(self.network, self.config)
         self.optimizer = _optimizer(self.network, self.config)
