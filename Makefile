@@ -31,7 +31,7 @@ model: $(VENV)/dev.done
 	$(BIN)/plainfilm train data/radiography -o runs/radiography --recipe default
 	$(BIN)/plainfilm evaluate runs/radiography
 	$(BIN)/plainfilm audit runs/radiography
-	$(BIN)/plainfilm export runs/radiography --precision int8 -o runs/radiography.plainfilm
+	$(BIN)/plainfilm export runs/radiography --precision int8 --author src/plainfilm/models/author.toml -o runs/radiography.plainfilm
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff check .

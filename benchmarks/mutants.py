@@ -20,7 +20,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from plainfilm.core import bundle
+from plainfilm.core.bundle import probed
+from plainfilm.core.bundle_file import FORMAT_VERSION, packed
 from plainfilm.core.calibration import Calibration, Conformal, Familiarity, OperatingPoint, Scaling
 from plainfilm.core.network import OnnxNetwork
 from plainfilm.core.predictor import Predictor
@@ -130,7 +131,7 @@ def _bundle_mutant(chance: random.Random) -> bytes:
         del parts[name]
     else:
         parts[name] = damage(parts[name], chance)
-    return bundle._packed(parts)
+    return packed(parts)
 
 
 def _exchanged(value: Any, chance: random.Random) -> Any:
@@ -159,7 +160,7 @@ def signed(content: bytes) -> bytes:
 @cache
 def sound_bundle() -> bytes:
     """A bundle of some kB that opens: a network of fixed weights, a calibration with all that one can hold, two probes."""
-    return bundle._packed(_parts())
+    return packed(_parts())
 
 
 @cache
@@ -180,7 +181,7 @@ def _parts() -> dict[str, bytes]:
 
     probes = [(name, content) for name, content in probe_files() if len(content) < 200_000][:2]
     about = {
-        "format_version": bundle.FORMAT_VERSION,
+        "format_version": FORMAT_VERSION,
         "name": "fuzzed",
         "network": "small",
         "precision": "fp32",
@@ -194,7 +195,7 @@ def _parts() -> dict[str, bytes]:
         "metrics": {"split": "test", "metrics": {"accuracy": {"value": 0.9, "low": 0.8, "high": 0.95}}},
         "audit": _AUDIT,
         "why_no_heatmaps": "",
-        "probes": [{"file": name, "expected": bundle.probed(predictor, name, content)} for name, content in probes],
+        "probes": [{"file": name, "expected": probed(predictor, name, content)} for name, content in probes],
     }
     return {
         "bundle.json": json.dumps(about).encode(),

@@ -80,7 +80,7 @@ def _remade(
     version: int = 1,
     compression: int = zipfile.ZIP_STORED,
 ) -> Path:
-    """The bundle with its parts changed and its sha256 right, written by hand as core/bundle.py says it is."""
+    """The bundle with its parts changed and its sha256 right, written by hand as core/bundle_file.py says it is."""
     with zipfile.ZipFile(source) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
     change(parts)

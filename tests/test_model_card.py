@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -15,8 +16,9 @@ from plainfilm.core.manifest import SPLITS, Manifest
 from plainfilm.core.page import page
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
-from plainfilm.errors import BadRun
+from plainfilm.errors import BadConfig, BadRun
 from plainfilm.judge.calibrate import Wishes, calibrate
+from plainfilm.judge.card.author import open_answers, with_answers
 from plainfilm.judge.card.known import known_facts
 from plainfilm.judge.card.model_card import TO_FILL_IN, card_section, model_card, write_model_card
 from plainfilm.judge.doubts import find_doubts
@@ -302,3 +304,34 @@ def test_the_section_folds_every_part(case, card):
     assert section.title == "Model card" and section.content.count("<details>") == len(card.parts)
     reader = Reader(page("Card", [section]))
     assert reader.problems == [] and all(one.title in reader.text for one in card.parts)
+
+
+def test_an_author_fills_in_what_the_card_asks(card, tmp_path):
+    text = card.to_markdown()
+    path = tmp_path / "author.toml"
+    question = "who is meant to use it, and for which question"
+    path.write_text(f'[answers]\n"{question}" = "Students; *nobody* else"\n')
+    filled = with_answers(text, open_answers(path), str(path))
+    assert f"- *By the author, on {question}:* Students; \\*nobody\\* else" in filled
+    assert filled.count("For the author to fill in: ") == text.count("For the author to fill in: ") - 1
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (
+            '[answers]\n"who is ment to use it, and for which question" = "Students"\n',
+            'did you mean "who is meant to use it',
+        ),
+        ('[answers]\nwhy = ""\n', "expected a text"),
+        ('why = "so"\n', "expected one section, [answers]"),
+        ("[answers", "is no TOML file"),
+    ],
+)
+def test_answers_that_fit_no_question_are_refused(card, tmp_path, content, told):
+    path = tmp_path / "author.toml"
+    path.write_text(content)
+    with pytest.raises(BadConfig, match=re.escape(told)):
+        with_answers(card.to_markdown(), open_answers(path), str(path))
+    with pytest.raises(BadConfig, match="is missing"):
+        open_answers(tmp_path / "none.toml")

@@ -62,6 +62,7 @@ def test_a_phantom_is_one_click_away(visit: Visitor, bundle: Bundle) -> None:
     visit.open()
     expect(visit.page.locator(".phantom")).to_have_count(len(bundle.probes))
     visit.page.locator(".phantom").first.click()
+    expect(visit.page.locator("#answer")).to_contain_text("It is a drawn chest of nobody")
     visit.settled()
     assert visit.states() == ["answered"]
     assert bundle.probes[0].name in visit.text("#corner-film")

@@ -19,7 +19,8 @@ from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.judge.doubts import find_doubts, scores_of_file
 from plainfilm.judge.evaluate import evaluate_predictions
-from plainfilm.judge.report import report_text, write_report
+from plainfilm.judge.report import write_report
+from plainfilm.judge.report_text import report_text
 
 CLASSES = ("COVID", "Normal", "Viral Pneumonia")
 VOID = {"meta", "img", "br", "wbr", "link", "hr", "input"}

@@ -14,6 +14,7 @@ import pytest
 
 from conftest import rows
 from plainfilm.core.bootstrap import interval_of
+from plainfilm.core.config import TrainConfig
 from plainfilm.core.manifest import SPLIT_BY_FILM, Manifest
 from plainfilm.core.recipe import Claimed, Recipe, RecipeNetwork, RecipeSplit
 from plainfilm.core.reproduction import WAYS, Reproduction
@@ -21,7 +22,8 @@ from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadManifest, BadRun, Interrupted, WeightsUnavailable
 from plainfilm.judge.reproduce.text import reproduction_text
 from plainfilm.prepare.recipe_films import leaking, quota_of, recipe_films, split_counts
-from plainfilm.reproduce_jobs import Instead, Reproduced, plan, reproduce
+from plainfilm.reproduce_jobs import Reproduced, reproduce
+from plainfilm.reproduce_plan import Instead, plan
 
 TINY_NETWORK = {"network": {"model": "cnn-plain", "weights": "scratch"}}
 RECIPE = Recipe(
@@ -252,6 +254,28 @@ def test_what_is_interrupted_leaves_a_page_and_can_go_on(
     with pytest.raises(Interrupted):
         reproduce(RECIPE, manifest, tmp_path / "out", CPU, resume=True)
     assert places == ["plain/own", "plain/own"]
+
+
+def test_by_the_clock_the_first_way_alone_is_timed_and_the_others_take_as_many_steps(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("torch")
+    from plainfilm.learn import train as module
+
+    train, asked = module.train, []
+
+    def noted(manifest: Manifest, place: Path, config: TrainConfig, **named: Any) -> Run:
+        asked.append((place.name, config.minutes, named["steps"]))
+        return train(
+            manifest, place, config, **{**named, "steps": named["steps"] or 3}
+        )  # 3: for what the clock would give
+
+    monkeypatch.setattr(module, "train", noted)
+    by_the_clock = replace(CPU, minutes=5, networks=("Plain",))
+    made = reproduce(RECIPE, manifest, tmp_path / "out", by_the_clock).reproduction
+    assert asked == [("own", 5, 0), ("leak-free", 5, 3), ("no-lungs", 5, 3)]
+    seen = {row.films_seen for row in made.rows if not row.problem}
+    assert len(seen) == 1 and seen.pop() > 0
 
 
 def test_a_taken_folder_and_other_settings_are_refused(

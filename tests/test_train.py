@@ -133,11 +133,15 @@ def test_kill_nine_at_any_moment_then_resume_ends_bit_for_bit_the_same(manifest:
         process.wait()
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
     assert _weights(Run.open(tmp_path / "torn")) == _weights(whole)
-    assert not [
-        entry.name
-        for entry in (tmp_path / "torn").iterdir()
-        if entry.name.endswith(".part") and entry.stat().st_size == 0
-    ]
+    assert not list((tmp_path / "torn").glob(".*.part"))
+
+
+def test_what_a_killed_process_left_half_written_is_removed(manifest: Manifest, tmp_path: Path) -> None:
+    run = train(manifest, tmp_path / "run", TINY)
+    (run / "complete.json").unlink()
+    (run / ".checkpoint.safetensors.1-abcdef.part").touch()
+    train(manifest, tmp_path / "run", TINY, resume=True)
+    assert not list(run.directory.glob(".*.part")) and Run.open(tmp_path / "run").is_complete
 
 
 def test_a_finished_run_is_not_trained_again_nor_written_over(manifest: Manifest, finished_run: Run) -> None:
@@ -404,6 +408,15 @@ def test_manifest_rows_helper_is_sound() -> None:
 @pytest.mark.skipif(not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="torch has no bfloat16 on this processor")
 def test_a_cpu_trains_small_depthwise_convolutions_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device, "_has_bfloat16_instructions", lambda capability: True)
-    for name, expected in (("tf_efficientnet_lite0", "float32"), ("resnet18", "bfloat16"), ("convnext_tiny", "bfloat16")):
+    for name, expected in (
+        ("tf_efficientnet_lite0", "float32"),
+        ("resnet18", "bfloat16"),
+        ("convnext_tiny", "bfloat16"),
+    ):
         network = build_network(TrainConfig(model=name, weights="scratch"), ("a", "b"))
         assert device.fast_precision(torch.device("cpu"), network) == expected
+
+
+def test_so_many_steps_and_no_more_whatever_the_clock_says(manifest: Manifest, tmp_path: Path) -> None:
+    facts = train(manifest, tmp_path / "run", replace(TINY, minutes=5), steps=3).completion()
+    assert (facts["steps"], facts["films_seen"]) == (3, 3 * TINY.batch_size)

@@ -14,8 +14,8 @@ from plainfilm.core.config import TrainConfig
 from plainfilm.core.scatter import Dot, scatter
 from plainfilm.core.search import Search, Value, range_of
 from plainfilm.core.trials import Importance, State, Trial, Tuned
-from plainfilm.judge.tune_page import tune_page
-from plainfilm.judge.tune_words import importance_sentence, tuning_text
+from plainfilm.judge.tune.page import tune_page
+from plainfilm.judge.tune.words import importance_sentence, tuning_text
 
 CONFIG = TrainConfig(weights="scratch", model="cnn-plain", size=64, epochs=4)
 SEARCH = Search(

@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from plainfilm.core.bundle import SUFFIX, probed, write_bundle
+from plainfilm.core.bundle import probed, write_bundle
+from plainfilm.core.bundle_file import SUFFIX
 from plainfilm.core.files import file_sha256, provenance, read_json, without_folders
 from plainfilm.core.gate import gate_reasons
 from plainfilm.core.image import read_film
@@ -57,15 +58,17 @@ def export_run(
     *,
     precision: Precision = "fp32",
     manifest: Manifest | None = None,
+    author: Path | None = None,
     force: bool = False,
     progress: Progress | None = None,
 ) -> Exported:
     """Write a run as a bundle, once it is shown on its validation films that the bundle answers as the run does.
 
     precision: "fp32", or "int8", which is calibrated on training films. manifest: the one that the run was trained on; opened from
-    where it lay where None. force: write over what lies at `path`. The test split is not read.
+    where it lay where None. author: a TOML file of answers to what the model card asks its author (judge/card/author.py).
+    force: write over what lies at `path`. The test split is not read.
     Raises BadRun where the run is not finished, was never evaluated, or its bundle answers otherwise; CannotWrite where something
-    lies at `path`; BadManifest where the manifest is another.
+    lies at `path`; BadManifest where the manifest is another; BadConfig for answers that fit no question.
     """
     require_extra("export")
     from plainfilm.learn.export import onnx_graph
@@ -77,6 +80,7 @@ def export_run(
     if not run.is_calibrated:
         raise BadRun('was never evaluated, so nothing is calibrated: run "plainfilm evaluate" first', run.directory)
     manifest = run.own_manifest(manifest)
+    card = _card(run, manifest, author)
     out.say("Writing the network as ONNX")
     model, why_no_maps = onnx_graph(run)
     if precision == "int8":
@@ -105,7 +109,7 @@ def export_run(
         "tolerance": _TOLERANCE[precision],
         "probes": [{"file": name, "expected": probed(predictor, name, content)} for name, content in probes],
     }
-    write_bundle(path, about, model, _card(run, manifest), probes)
+    write_bundle(path, about, model, card, probes)
     return Exported(path, precision, found, why_no_maps)
 
 
@@ -163,8 +167,9 @@ def _about(run: Run, manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _card(run: Run, manifest: Manifest) -> str:
+def _card(run: Run, manifest: Manifest, author: Path | None) -> str:
     """The run's model card; commands in it without the folders that they name, since a bundle goes to strangers."""
+    from plainfilm.judge.card.author import open_answers, with_answers
     from plainfilm.judge.card.saying import escaped_markdown
 
     card, environment = run / "model_card.md", run / "environment.json"
@@ -175,7 +180,7 @@ def _card(run: Run, manifest: Manifest) -> str:
     for made in (trained, manifest.info.get("provenance", {})):
         if command := made.get("command"):
             text = text.replace(escaped_markdown(command), escaped_markdown(without_folders(command)))
-    return text
+    return with_answers(text, open_answers(author), str(author)) if author else text
 
 
 def _audit(run: Run) -> dict[str, Any] | None:

@@ -81,7 +81,7 @@ def print_inspection(inspection: Any, page: Path) -> None:
 def print_evaluation(evaluation: Any) -> None:
     """The scores of a run, what its audit says of them, and where its report is."""
     from plainfilm.judge.audit.standing import standing_text
-    from plainfilm.judge.report import report_text
+    from plainfilm.judge.report_text import report_text
 
     print(report_text(evaluation.metrics))
     print(printable(standing_text(evaluation.run)))
@@ -144,7 +144,7 @@ def print_comparison(compared: Any) -> None:
 
 def print_tuning(tuning: Any, manifest: Path) -> None:
     """The best settings and what to think of their score, which settings mattered, and what to do next. manifest: as typed."""
-    from plainfilm.judge.tune_words import tuning_text
+    from plainfilm.judge.tune.words import tuning_text
 
     for line in tuning_text(tuning.tuned):
         print(printable(line))

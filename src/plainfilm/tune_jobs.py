@@ -21,7 +21,7 @@ from plainfilm.core.run import Run
 from plainfilm.core.search import Search
 from plainfilm.core.study import Study
 from plainfilm.core.trials import Trial, Tuned, ranked
-from plainfilm.core.words import counted
+from plainfilm.core.words import counted, in_minutes
 from plainfilm.errors import BadManifest, BadRun, Interrupted, MissingExtra
 from plainfilm.jobs import require_extra
 
@@ -108,7 +108,7 @@ def write_results(
     study: Study, manifest: Manifest, wanted: int, *, repeats: int = 200, progress: Progress | None = None
 ) -> Tuned:
     """Write best.toml, trials.csv, tune.json and tune.html from what the trials have told so far. manifest: the study's own."""
-    from plainfilm.judge.tune_page import tune_page
+    from plainfilm.judge.tune.page import tune_page
     from plainfilm.learn.importance import importances
     from plainfilm.learn.trial_store import TrialStore
 
@@ -153,8 +153,8 @@ def _announced(study: Study, wanted: int, minutes: float) -> str:
     ranges = "\n".join(f"  {name.replace('_', '-')}: {text}" for name, text in study.search.texts.items())
     trials = f"{counted(wanted, 'trial')}" if wanted else "as many trials as there is time for"
     config = study.search.config
-    each = f"{config.minutes:g} minutes" if config.minutes else counted(config.epochs, "epoch")
-    time_given = f", {minutes:g} minutes" if minutes else ""
+    each = in_minutes(config.minutes) if config.minutes else counted(config.epochs, "epoch")
+    time_given = f", {in_minutes(minutes)}" if minutes else ""
     return f"Searching\n{ranges}\n{trials} of {each}{time_given}; {study.test_films:,} test films are taken out"
 
 

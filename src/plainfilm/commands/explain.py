@@ -90,7 +90,7 @@ def _model_and_films(places: list[Path]) -> tuple[Path, list[Path]]:
 
 
 def _is_model(place: Path) -> bool:
-    from plainfilm.core.bundle import SUFFIX
+    from plainfilm.core.bundle_file import SUFFIX
     from plainfilm.core.run import Run
 
     return place.suffix == SUFFIX or Run.is_run(place)

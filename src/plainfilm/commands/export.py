@@ -34,6 +34,9 @@ def export_command(
     manifest: Annotated[
         Path | None, typer.Option(help="The manifest that the run was trained on, where it has moved.")
     ] = None,
+    author: Annotated[
+        Path | None, typer.Option(help="A TOML file of answers to what the model card asks its author.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Make one file of a run: network, preprocessing, calibration, limits, model card, probes.
@@ -45,6 +48,13 @@ def export_command(
     from plainfilm.core.run import Run
 
     known = Manifest.open(manifest) if manifest else None
-    print_exported(
-        export_run(Run.open(run), path, precision=precision.value, manifest=known, force=force, progress=progress_on())
+    exported = export_run(
+        Run.open(run),
+        path,
+        precision=precision.value,
+        manifest=known,
+        author=author,
+        force=force,
+        progress=progress_on(),
     )
+    print_exported(exported)

@@ -64,7 +64,8 @@ def reproduce_command(
             raise typer.BadParameter("is missing; plainfilm reproduce --list shows the recipes", param_hint=what)
     assert recipe is not None and manifest is not None and directory is not None
     chosen = open_recipe(recipe)
-    from plainfilm.reproduce_jobs import Instead, reproduce
+    from plainfilm.reproduce_jobs import reproduce
+    from plainfilm.reproduce_plan import Instead
 
     instead = Instead(quick, minutes or 0.0, size or 0, epochs or 0, weights or "", tuple(network or ()), device)
     opened = Manifest.open(manifest)

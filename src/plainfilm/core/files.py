@@ -35,6 +35,9 @@ def cannot_write(path: Path | str, error: OSError) -> CannotWrite:
     """The error to raise where writing `path` failed with `error`."""
     reason = (error.strerror or str(error)).lower()
     remedy = _REMEDIES.get(error.errno or 0, "Free some room there, or choose another place")
+    is_refused = isinstance(error.filename, str) and Path(error.filename).parent.is_dir()
+    if error.errno == errno.ENOENT and is_refused:  # such as /proc, which the system fills
+        reason, remedy = "its folder takes no new files", "Choose another place"
     return CannotWrite(f"cannot be written: {reason}. {remedy}", path)
 
 
@@ -66,6 +69,12 @@ def written_whole(path: Path) -> Iterator[Path]:
         raise cannot_write(path, error) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def remove_half_written(directory: Path) -> None:
+    """Remove what killed processes left of files that they were writing. Only for who alone writes there."""
+    for left in directory.glob(".*.part"):
+        left.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

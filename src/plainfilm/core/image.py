@@ -4,6 +4,7 @@ Nothing is guessed. The format is told by the content, the grey scale by the dec
 wholly is not read at all. The formats themselves are in `plainfilm.core.formats`.
 """
 
+import errno
 import hashlib
 import re
 import stat
@@ -68,7 +69,7 @@ class ImageInfo:
     bit_depth: bits a sample that the file declares; for DICOM the bits stored.
     colour: grey, rgb, rgba or palette, before it was made grey.
     is_inverted: white was stored as the smallest number (MONOCHROME1, MinIsWhite); the pixels are already turned over.
-    patient_id, view (AP, PA, LL ...), sex (M, F or O): out of a DICOM header, "" where it does not say.
+    patient_id, view (AP, PA, LL ...), sex (M, F or O), body_part (CHEST ...): out of a DICOM header, "" where it does not say.
     age: years, None where unknown.
     notes: oddities that are no errors, one sentence each.
     coding: how the format holds the pixels, where it knows several ways: process and subsampling of a JPEG, transfer syntax
@@ -91,6 +92,7 @@ class ImageInfo:
     coding: str = ""
     jpeg_quality: float | None = None
     file_bytes: int = 0
+    body_part: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,7 +191,9 @@ def _content(path: Path, max_pixels: int) -> bytes:
     except PermissionError as error:
         raise BadImage("may not be read by you; change its permissions") from error
     except (OSError, ValueError) as error:
-        raise BadImage(f"cannot be opened ({error})") from error
+        if isinstance(error, OSError) and error.errno == errno.ELOOP:
+            raise BadImage("is a link that leads in a circle, to no file: remove it, or link it to a film") from error
+        raise BadImage(f"cannot be opened ({getattr(error, 'strerror', '') or error})") from error
 
 
 def _film(content: bytes, suffix: str, max_pixels: int) -> Film:
@@ -211,6 +215,7 @@ def _film(content: bytes, suffix: str, max_pixels: int) -> Film:
                 *(dicom.patient_id, dicom.view, dicom.age, dicom.sex, (*notes, *dicom.notes)),
                 coding=dicom.coding,
                 file_bytes=len(content),
+                body_part=dicom.body_part,
             ),
         )
     raster = _READERS[format_](content, max_pixels)

@@ -14,6 +14,9 @@ _MOST_PURE = 0.35  # of the pixels at one end of the scale; wide black collimati
 _LEAST_LEVELS = 24
 _LEAST_JPEG_QUALITY = 50
 _LATERAL = ("LL", "RL", "LAT", "LATERAL", "LLD", "RLD")
+# In a Body Part Examined of the chest, whatever else it says; makers write more than the terms of PS3.16 annex L.
+_OF_CHEST = ("CHEST", "THORA", "TORAX", "LUNG", "RIB")
+_NO_PART = ("", "UNKNOWN", "UNDEFINED", "UNSPECIFIED", "OTHER", "NONE", "DEFAULT", "NA", "N/A")
 
 
 def quality_warnings(film: Film, preprocess: Preprocess) -> tuple[str, ...]:
@@ -28,6 +31,9 @@ def quality_warnings(film: Film, preprocess: Preprocess) -> tuple[str, ...]:
     long, short = max(film.pixels.shape), min(film.pixels.shape)
     found = {
         f"the header says a lateral view ({info.view}), and frontal ones are expected": info.view.upper() in _LATERAL,
+        f"the header says another part of the body ({info.body_part}), and the chest is expected": _is_elsewhere(
+            info.body_part.upper()
+        ),
         f"it has {info.width} x {info.height} pixels, fewer than the {preprocess.size} that the network sees": short
         < preprocess.size,
         f"it is {info.width} x {info.height}, much longer than wide or wider than long": long > _ODD_RATIO * short,
@@ -40,3 +46,8 @@ def quality_warnings(film: Film, preprocess: Preprocess) -> tuple[str, ...]:
         and info.jpeg_quality < _LEAST_JPEG_QUALITY,
     }
     return (*(text for text, is_so in found.items() if is_so), *info.notes)
+
+
+def _is_elsewhere(part: str) -> bool:
+    """Whether a Body Part Examined, in capitals, names something else than the chest. The spine behind it is something else."""
+    return part not in _NO_PART and ("SPINE" in part or not any(word in part for word in _OF_CHEST))

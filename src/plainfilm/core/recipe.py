@@ -107,7 +107,9 @@ class Recipe:
     about: what it is, in a sentence or two.
     classes: in its order. merge: label of the database -> class of the recipe, where the recipe joins or renames classes.
     had: class -> films its authors had, empty where they do not say. split, sections, networks: how they trained.
-    shows: what they report. wished: what they would have liked. not_stated: what they do not say, and what we took instead.
+    shows: what they report. wished: what they would have liked.
+    not_stated: what our notes of the source do not say, and what we took. differs: what the source has and is done otherwise here,
+    or not at all.
     """
 
     name: str
@@ -124,6 +126,7 @@ class Recipe:
     shows: tuple[str, ...] = ()
     wished: str = ""
     not_stated: tuple[str, ...] = ()
+    differs: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check all of it, the settings of every network by TrainConfig itself."""
@@ -141,6 +144,9 @@ class Recipe:
                     raise BadConfig(
                         f'{what} names the class "{name}"{did_you_mean(name, self.classes)}; classes: {", ".join(self.classes)}'
                     )
+        for name, films in self.had.items():
+            if films < 0:
+                raise BadConfig(f"[had] {name} is {films}, expected 0 or more films")
         slugs = [network.slug for network in self.networks]
         if not slugs or len(set(slugs)) < len(slugs) or not all(slugs):
             raise BadConfig("networks: expected one or more, each with a name of its own")
@@ -176,7 +182,7 @@ class Recipe:
         ]
         plain = {
             name: getattr(self, name)
-            for name in ("name", "title", "year", "source", "about", "wished", "shows", "not_stated", "classes")
+            for name in (*_TEXTS, "year", *_LISTS)
         }
         tables = {"merge": self.merge, "had": self.had, "split": _filled(asdict(self.split))}
         values: dict[str, Any] = _speakable(
@@ -229,8 +235,8 @@ def recipe_of_toml(text: str, where: str) -> Recipe:
 # From plain values ----------------------------------------------------------------------------------------------------
 
 _TEXTS = ("name", "title", "source", "about", "wished")
-_LISTS = ("classes", "shows", "not_stated")
-_OPTIONAL = ("wished", "shows", "not_stated")
+_LISTS = ("classes", "shows", "not_stated", "differs")
+_OPTIONAL = ("wished", "shows", "not_stated", "differs")
 
 
 def _recipe_values(values: Mapping[str, Any]) -> dict[str, Any]:

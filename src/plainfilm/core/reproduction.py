@@ -35,7 +35,8 @@ class Trained:
 
     network: as the recipe shows it. way: one of WAYS. run: its folder, relative to the page; a Run where problem is "".
     changed: setting -> (the recipe's, ours), for those that differ; the region of no-lungs is no difference, but the way itself.
-    seconds, epochs: of the training. problem: why there are no scores; "" where there are.
+    seconds, epochs: of the training. films_seen: how many it was shown, a film each time it came; 0 where unknown.
+    problem: why there are no scores; "" where there are.
     leaks: test films that share a group or their pixels with a training film.
     scores: by SCORES. class_scores: class -> by CLASS_SCORES. confusion: [truth][predicted], films.
     """
@@ -46,6 +47,7 @@ class Trained:
     changed: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
     seconds: float = 0.0
     epochs: int = 0
+    films_seen: int = 0
     problem: str = ""
     leaks: int = 0
     scores: Mapping[str, Interval] = field(default_factory=dict)
@@ -73,6 +75,7 @@ class Trained:
             "changed": {name: list(both) for name, both in self.changed.items()},
             "seconds": self.seconds,
             "epochs": self.epochs,
+            "films_seen": self.films_seen,
             "problem": self.problem,
             "leaks": self.leaks,
             "scores": _intervals_json(self.scores),
@@ -90,6 +93,7 @@ class Trained:
             changed={str(name): (theirs, ours) for name, (theirs, ours) in values["changed"].items()},
             seconds=float(values["seconds"]),
             epochs=int(values["epochs"]),
+            films_seen=int(values.get("films_seen", 0)),
             problem=str(values["problem"]),
             leaks=int(values["leaks"]),
             scores=_intervals_of(values["scores"]),

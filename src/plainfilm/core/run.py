@@ -248,4 +248,6 @@ def _when() -> dict[str, str]:
 
 def first_place(directory: Path) -> Path:
     """Where the first training lies of a recipe that ends with a second one, whose run is in `directory`."""
-    return directory.with_name(f"{directory.name}-first")
+    if directory.name in ("", ".."):  # ".", "/" and "..", whose own name only their whole path tells
+        directory = directory.resolve()
+    return directory.parent / f"{directory.name}-first"

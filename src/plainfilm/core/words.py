@@ -24,6 +24,11 @@ def short(name: str, longest: int = 60) -> str:
     return name if len(name) <= longest else f"...{name[3 - longest :]}"
 
 
+def in_minutes(minutes: float) -> str:
+    """`1 minute`, `0.5 minutes`."""
+    return f"{minutes:g} minute{'' if minutes == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """`1 h 2 min`, `1 min 3 s`, `0 s`."""
     hours, minutes = divmod(round(seconds) // 60, 60)

@@ -7,7 +7,6 @@ generator's state, and on a CPU a resumed training ends bit for bit as an uninte
 from __future__ import annotations
 
 import math
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,25 +19,19 @@ import torch
 from numpy.typing import NDArray
 
 from plainfilm.core.config import TrainConfig
-from plainfilm.core.files import file_sha256
+from plainfilm.core.files import file_sha256, remove_half_written
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
-from plainfilm.errors import (
-    BadConfig,
-    BadManifest,
-    BadRun,
-    Interrupted,
-    MissingExtra,
-    PlainfilmError,
-    WeightsUnavailable,
-)
+from plainfilm.core.words import in_minutes
+from plainfilm.errors import BadConfig, BadRun, Interrupted, PlainfilmError
 from plainfilm.learn.checkpoint import load_checkpoint, save_checkpoint, save_weights
+from plainfilm.learn.epoch_shown import epoch_line, tensorboard_of
 from plainfilm.learn.films import cache_films
 from plainfilm.learn.infer import cacheable
 from plainfilm.learn.interrupt import asked_to_stop
 from plainfilm.learn.learner import Learner
-from plainfilm.learn.model import check_network_name
+from plainfilm.learn.opening import open_run, take_back_run
 from plainfilm.learn.pace import Pace
 from plainfilm.learn.sampling import batches_of_epoch, steps_an_epoch
 from plainfilm.learn.schedule import Plan, rate_share, size_at
@@ -64,6 +57,7 @@ def train(
     started: float | None = None,
     until: float = math.inf,
     evaluated_films: int = 0,
+    steps: int = 0,
     watch: Watch | None = None,
     progress: Progress | None = None,
 ) -> Run:
@@ -74,19 +68,21 @@ def train(
     started: time.monotonic() at which the time of config.minutes began; when all is ready where None.
     until: time.monotonic() at which it stops as by Ctrl-C, wherever it stands.
     evaluated_films: how many films will be scored afterwards within config.minutes.
+    steps: how many to take in place of what config.minutes or config.epochs would give; 0 for these. On resuming, as at first.
     watch: is told of each epoch, and may end the training there.
     Raises BadConfig, BadManifest, BadRun, WeightsUnavailable; Interrupted on Ctrl-C or SIGTERM, after a checkpoint was written.
     """
     out: Progress = progress or Silence()
-    run = _opened(manifest, Path(directory), config, resume, allow_leaks)
+    run = open_run(manifest, Path(directory), config, resume, allow_leaks)
     if run.is_complete:
         out.say(f"{run.directory} is finished already")
         return run
     with run.locked(), asked_to_stop(until) as stop:
+        remove_half_written(run.directory)
         try:
-            training = _ready(run, manifest, started, evaluated_films, stop, out, tensorboard, watch)
+            training = _ready(run, manifest, started, evaluated_films, steps, stop, out, tensorboard, watch)
         except PlainfilmError:
-            _take_back(run)
+            take_back_run(run)
             raise
         training.go()
     return run
@@ -97,6 +93,7 @@ def _ready(
     manifest: Manifest,
     started: float | None,
     evaluated_films: int,
+    steps: int,
     stop: threading.Event,
     progress: Progress,
     tensorboard: bool,
@@ -108,17 +105,10 @@ def _ready(
     learner = Learner(run)
     rows = cacheable(manifest, run.config.split)
     learner.given(cache_films(manifest, rows, run.preprocess, learner.device, progress), run.config.split)
-    steps = steps_an_epoch(len(learner.train_places), run.config.batch_size)
+    epoch_steps = steps_an_epoch(len(learner.train_places), run.config.batch_size)
     begun = time.monotonic() if started is None else started
-    pace = Pace(begun, run.config.minutes * 60, learner.sizes, steps, evaluated_films)
-    return Training(run, learner, pace, stop, progress, tensorboard, watch)
-
-
-def _take_back(run: Run) -> None:
-    """Remove a run that never took a step, so that the corrected command may use its name again."""
-    has_begun = (run / "checkpoint.safetensors").exists() or (run / "history.jsonl").exists()
-    if not has_begun:
-        shutil.rmtree(run.directory, ignore_errors=True)
+    pace = Pace(begun, run.config.minutes * 60, learner.sizes, epoch_steps, evaluated_films)
+    return Training(run, learner, pace, stop, progress, tensorboard, watch, steps)
 
 
 class Training:
@@ -133,11 +123,12 @@ class Training:
         progress: Progress,
         tensorboard: bool,
         watch: Watch | None = None,
+        steps: int = 0,
     ) -> None:
-        self.run, self.config, self.learner, self.pace = run, run.config, learner, pace
+        self.run, self.config, self.learner, self.pace, self.steps = run, run.config, learner, pace, steps
         self.stop, self.progress, self.watch = stop, progress, watch
         self.is_given_up = False
-        self.board = _board(run) if tensorboard else None
+        self.board = tensorboard_of(run) if tensorboard else None
         self.state = self._first_state()
 
     def go(self) -> None:
@@ -205,6 +196,8 @@ class Training:
             return state
         if self.run.history():
             self.progress.say("It was stopped before its first checkpoint: beginning again with epoch 1")
+        if self.steps:
+            return State(Plan(self.steps))
         if not self.config.minutes:
             return State(Plan(self.config.epochs * self.pace.epoch_steps))
         self.pace.measure(self.learner.time_step, self.learner.time_validation, len(self.learner.val_places))
@@ -214,7 +207,7 @@ class Training:
                 f"--minutes {self.config.minutes:g} is too short: {self.pace.elapsed:.0f} s went into getting ready and "
                 f"{self.pace.reserve:.0f} s are needed for the evaluation. Give it more, or a smaller --size"
             )
-        self.progress.say(f"{last_step / self.pace.epoch_steps:.1f} epochs fit into {self.config.minutes:g} minutes")
+        self.progress.say(f"{last_step / self.pace.epoch_steps:.1f} epochs fit into {in_minutes(self.config.minutes)}")
         return State(Plan(last_step))
 
     def _end_epoch(self) -> None:
@@ -249,7 +242,7 @@ class Training:
         if self.board is not None:
             for name in ("learning_rate", "train_loss", "train_accuracy", *scores):
                 self.board.add_scalar(name, epoch[name], state.epoch)
-        self.progress.say(_line(epoch, config.monitor))
+        self.progress.say(epoch_line(epoch, config.monitor))
         self.is_given_up = self.watch is not None and self.watch(epoch)
 
     def _refuse_divergence(self, loss: float) -> None:
@@ -286,7 +279,7 @@ class Training:
     def _replan(self) -> None:
         """Fit the rest of the course into what is left of the given time."""
         state = self.state
-        if self.config.minutes and state.step < state.plan.last_step:
+        if self.config.minutes and not self.steps and state.step < state.plan.last_step:
             course = state.plan.course(state.step)
             state.plan = state.plan.extended_to(state.step + self.pace.steps_that_fit(course), state.step)
 
@@ -301,6 +294,7 @@ class Training:
             {
                 "epochs": state.epoch,
                 "steps": state.step,
+                "films_seen": self._films_until(state.step),
                 "best_epoch": state.best_epoch,
                 "monitor": self.config.monitor,
                 "best": {name: value for name, value in best.items() if name.startswith("val_")},
@@ -343,56 +337,3 @@ class Training:
         state = self.state
         epochs = max(1, math.ceil(state.plan.last_step / self.pace.epoch_steps))
         return f"epoch {min(state.epoch + 1, epochs)}/{epochs}, loss {state.loss_sum / max(1, state.seen):.3f}"
-
-
-def _opened(manifest: Manifest, directory: Path, config: TrainConfig, resume: bool, allow_leaks: bool) -> Run:
-    """The run to train in, new or begun. All that can be wrong with the input is found here, before any work."""
-    check_network_name(config.model)
-    if not manifest.classes:
-        raise BadManifest(
-            'has no film with a label: give labels by "plainfilm prepare --metadata TABLE"', manifest.path
-        )
-    if resume and Run.is_run(directory):
-        return _reopened(manifest, directory, config)
-    if config.split not in manifest.split_columns:
-        raise BadManifest(
-            f'has no split column "{config.split}"; it has {", ".join(manifest.split_columns)}', manifest.path
-        )
-    problems = [problem for problem in manifest.check([config.split]) if not (allow_leaks and problem.kind == "leak")]
-    if problems:
-        leaks = any(problem.kind == "leak" for problem in problems)
-        hint = ". To train on a leaking split all the same, add --allow-leaks" if leaks else ""
-        texts = tuple(problem.text for problem in problems)
-        raise BadManifest("; ".join(texts) + hint, manifest.path, texts)
-    if config.weights not in ("imagenet", "scratch") and not Path(config.weights).exists():
-        raise WeightsUnavailable(f'--weights {config.weights}: expected "imagenet", "scratch", a weights file or a run')
-    return Run.create(directory, config, manifest)
-
-
-def _reopened(manifest: Manifest, directory: Path, config: TrainConfig) -> Run:
-    run = Run.open(directory)
-    if run.fingerprint != manifest.fingerprint:
-        raise BadRun(
-            f"was begun on another manifest ({run.manifest_path}): its films, labels or splits differ", directory
-        )
-    if run.config != config:
-        before = asdict(run.config)
-        differ = ", ".join(name for name, value in asdict(config).items() if before[name] != value)
-        raise BadRun(f"was begun with another {differ}: resume it with the settings in its config.toml", directory)
-    return run
-
-
-def _line(epoch: dict[str, Any], monitor: str) -> str:
-    shown = dict.fromkeys(["accuracy", "macro_auroc", monitor])
-    scores = ", ".join(f"{name.replace('_', ' ')} {epoch[f'val_{name}']:.4f}" for name in shown)
-    return f"epoch {epoch['epoch']:>3}  {epoch['size']} px  loss {epoch['train_loss']:.4f}  validation: {scores}" + (
-        "  (best)" if epoch["is_best"] else ""
-    )
-
-
-def _board(run: Run) -> Any:
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise MissingExtra("train --tensorboard", "tensorboard", "tensorboard") from None
-    return SummaryWriter(str(run / "tensorboard"))

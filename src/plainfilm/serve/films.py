@@ -129,7 +129,7 @@ def _in_folder(folder: Path) -> Iterator[NamedFilm]:
             kinds = {
                 entry.name: entry.is_dir(follow_symlinks=False)
                 for entry in entries
-                if entry.is_dir(follow_symlinks=False) or entry.is_file() or entry.is_symlink()
+                if entry.is_dir(follow_symlinks=False) or entry.is_symlink() or entry.is_file()  # asked of a circle of links, the last raises
             }
     except OSError as cause:
         yield _named(folder, f"is a folder that cannot be read ({cause.strerror or cause})")

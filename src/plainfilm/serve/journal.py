@@ -147,7 +147,7 @@ def _is_record(line: bytes) -> bool:
 
 def journal_of(output: Path) -> Path:
     """Where the journal of a file lies."""
-    return output.with_name(output.name + _SUFFIX)
+    return output.parent / (output.name + _SUFFIX)  # with_name() would raise for a folder without a name, such as "."
 
 
 @contextmanager
@@ -156,6 +156,10 @@ def only_writer(output: Path) -> Iterator[None]:
     if not output.parent.is_dir():  # the lock would make it
         raise cannot_write(output, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
     lock = output.with_name(f".{output.name}.lock")
+    try:
+        lock.touch()  # FileLock takes a folder that takes no files for one where another writes
+    except OSError as cause:
+        raise cannot_write(output, cause) from cause
     try:
         with FileLock(lock, timeout=0):
             try:

@@ -18,6 +18,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from plainfilm.core.bundle_file import SUFFIX
 from plainfilm.core.cells import csv_line, harmless
 from plainfilm.core.words import NOTICE, printable, short
 
@@ -65,10 +66,7 @@ def format_of(path: Path, wanted: TableFormat | None = None) -> TableFormat:
 
     Raises ValueError, which says what to do, where the ending is that of a film, a bundle or another format, or of nothing known.
     """
-    from plainfilm.core.bundle import (
-        SUFFIX,
-    )  # late: they load OpenCV and ONNX Runtime, which every start would wait for
-    from plainfilm.core.image import FILM_SUFFIXES
+    from plainfilm.core.image import FILM_SUFFIXES  # late: it loads OpenCV, which every start would wait for
 
     ending = path.suffix.lower()
     named = _ENDINGS.get(ending)

@@ -42,7 +42,7 @@ _VIEW_CODES = {
 _YEARS_A_UNIT = {"Y": 1.0, "M": 1 / 12, "W": 7 / 365.25, "D": 1 / 365.25}
 # All that is read of a header; names, dates and addresses are not.
 _ELEMENTS = (
-    *("SOPClassUID", "Modality", "PresentationIntentType", "ViewPosition", "ViewCodeSequence"),
+    *("SOPClassUID", "Modality", "PresentationIntentType", "BodyPartExamined", "ViewPosition", "ViewCodeSequence"),
     *("PatientID", "PatientAge", "PatientSex"),
     *("NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PresentationLUTShape", "Rows", "Columns"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "PixelPaddingValue", "PixelPaddingRangeLimit"),
@@ -64,7 +64,7 @@ class DicomFilm:
 
     pixels: (H, W) uint8 or uint16 grey over the full scale, 0 is black.
     bit_depth: bits stored. is_inverted: it was MONOCHROME1, and is turned over here.
-    patient_id, view, sex, age (years): as in the header, "" and None where it does not say.
+    patient_id, view, sex, age (years), body_part: as in the header, "" and None where it does not say.
     notes: oddities that are no errors.
     coding: the name of its transfer syntax.
     """
@@ -78,6 +78,7 @@ class DicomFilm:
     sex: str
     notes: tuple[str, ...]
     coding: str
+    body_part: str
 
 
 def read_dicom(content: bytes, max_pixels: int) -> DicomFilm:
@@ -91,6 +92,7 @@ def read_dicom(content: bytes, max_pixels: int) -> DicomFilm:
             is_inverted = film.PhotometricInterpretation == "MONOCHROME1"
             age, age_notes = _age(film)
             patient_id, view, sex = _text(film, "PatientID"), _view(film), _text(film, "PatientSex").upper()
+            body_part = printable(_text(film, "BodyPartExamined").upper())
             film_notes = _film_notes(film)
         except BadImage:
             raise
@@ -107,6 +109,7 @@ def read_dicom(content: bytes, max_pixels: int) -> DicomFilm:
         sex=sex if sex in ("M", "F", "O") else "",
         notes=(*film_notes, *age_notes, *display_notes, *pixel_notes, *pydicom_notes),
         coding=UID(syntax).name,
+        body_part=body_part,
     )
 
 

@@ -20,9 +20,10 @@ from plainfilm.judge.card.saying import escaped_markdown, sentence
 
 FORMAT_VERSION = 1
 TO_FILL_IN = "For the author to fill in"
+BY_THE_AUTHOR = "By the author"
 ABOUT = (
     "Written by plainfilm. Every sentence comes from the files of the run, or holds for all networks that plainfilm trains. What "
-    f"the files do not say is marked: “{TO_FILL_IN}”."
+    f"the files do not say is marked: “{TO_FILL_IN}”, or “{BY_THE_AUTHOR}” where that is done."
 )
 
 

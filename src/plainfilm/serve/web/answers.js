@@ -164,8 +164,11 @@ function meaning(error) {
       "of the films of each class, as long as films come from the same places."));
 }
 
+const DRAWN = "it is a drawn chest of nobody: unless the model was trained on drawn chests, its answer means nothing";
+
 function remarks(film) {
-  const { warnings = [], info } = film.answer;
+  const { warnings: told = [], info } = film.answer;
+  const warnings = film.file.isDrawn ? [DRAWN, ...told] : told;
   return [
     warnings.length ? el("div", { className: "alert warning" },
       el("h3", { textContent: "Mind this film" }),

@@ -10,7 +10,7 @@ const MOST_LOST = 3; // times that a film is sent and the connection breaks, tho
 /**
  * Events: "list" (films came or went), "film" (detail: the film that changed), "select", "idle" (nothing is left to send),
  * "key", "wait" (nothing is sent until goOn is called; detail: Busy or Offline).
- * A film: id, file, name, state (waiting, sending, answered, away, error, unsent, cancelled), share (sent, 0..1), said, title
+ * A film: id, file (isDrawn where it is a phantom of the page), name, state (waiting, sending, answered, away, error, unsent, cancelled), share (sent, 0..1), said, title
  * and advice (why it waits or failed, and what to do), answer (as the server gave it), model (whose answer it is), picture, maps,
  * view (how it is looked at), lost (how often the connection broke), inTable (its state when it was last saved as CSV).
  */

@@ -15,7 +15,7 @@ export async function offerPhantoms(server, add, failed) {
   list.append(...phantoms.map(({ name, title }) => {
     const picture = el("img", { alt: "", width: 96, height: 96 });
     server.phantom(name).then((file) => (picture.src = URL.createObjectURL(file)), () => {});
-    const onclick = () => server.phantom(name).then((file) => add([file]), failed);
+    const onclick = () => server.phantom(name).then((file) => add([Object.assign(file, { isDrawn: true })]), failed);
     const label = `Try a phantom: ${className(title)}`;
     return el("li", {}, el("button", { type: "button", className: "phantom", "aria-label": label, onclick },
       picture, el("span", {}, className(title))));

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from plainfilm.core.bootstrap import Interval, format_interval
 from plainfilm.core.search import Value
@@ -40,6 +40,13 @@ def value_words(value: Value) -> str:
 def values_words(trial: Trial) -> str:
     """`network cnn-swish, size 64, learning rate 0.003`."""
     return ", ".join(f"{setting_name(name)} {value_words(value)}" for name, value in trial.values.items())
+
+
+def trial_numbers(trials: Sequence[Trial]) -> str:
+    """`trials 3, 5, 8`, and how many more."""
+    shown = ", ".join(f"{trial.number}" for trial in trials[:8])
+    more = f" and {len(trials) - 8} more" if len(trials) > 8 else ""
+    return f"trial {shown}" if len(trials) == 1 else f"trials {shown}{more}"
 
 
 def best_interval(tuned: Tuned) -> Interval:

@@ -1,0 +1,60 @@
+"""The rows of docs/results/recipes.md, from the folders that `plainfilm reproduce` wrote: claimed, and measured in three ways.
+
+    python benchmarks/recipes.py again/rahman-2021-gamma again/chowdhury-2020 ...
+
+A training that failed stands with its reason; one that is not there yet with a dash.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from plainfilm.core.bootstrap import format_interval
+from plainfilm.core.reproduction import WAYS, Reproduction, Trained
+from plainfilm.core.words import one_line
+from plainfilm.judge.reproduce.text import claim_text
+
+
+def row(reproduction: Reproduction, network: str, claimed: str) -> str:
+    """A network's line of the table."""
+    trained = {each.way: each for each in reproduction.rows if each.network == network}
+    scores = " | ".join(_accuracy(trained.get(way)) for way in WAYS)
+    own = trained.get("own")
+    leaks = f"{own.leaks}" if own else "–"
+    epochs, seconds = (
+        "/".join(f"{getattr(trained[way], name):.0f}" if way in trained else "–" for way in WAYS)
+        for name in ("epochs", "seconds")
+    )
+    name = reproduction.recipe.name
+    return f"| `{name}` | {network} | {claimed} | {scores} | {_commonest(own)} | {leaks} | {epochs} | {seconds} |"
+
+
+def _accuracy(trained: Trained | None) -> str:
+    if trained is None:
+        return "–"
+    return (
+        f"failed: {one_line(trained.problem, 60)}" if trained.problem else format_interval(trained.scores["accuracy"])
+    )
+
+
+def _commonest(trained: Trained | None) -> str:
+    """The share of the commonest class among the test films of the own split."""
+    if trained is None or not trained.confusion:
+        return "–"
+    films = [sum(counts) for counts in trained.confusion]
+    return f"{max(films) / sum(films):.3f}"
+
+
+def main() -> None:
+    """Print the rows."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folders", type=Path, nargs="+")
+    for folder in parser.parse_args().folders:
+        reproduction = Reproduction.open(folder / "reproduce.json")
+        for network in reproduction.recipe.networks:
+            print(row(reproduction, network.name, claim_text(network.claimed)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""What only an author knows, filled into a model card: a TOML file of answers, each under the question that the card asks.
+
+[answers]
+"who is meant to use it, and for which question" = "Students, who compare shortcuts."
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+from plainfilm.core.config import did_you_mean
+from plainfilm.errors import BadConfig
+from plainfilm.judge.card.model_card import BY_THE_AUTHOR, TO_FILL_IN
+from plainfilm.judge.card.saying import escaped_markdown
+
+_SECTION = "answers"
+_MARK = f"- *{TO_FILL_IN}: "
+
+
+def open_answers(path: Path) -> dict[str, str]:
+    """Question -> answer. Raises BadConfig for a file that holds anything else."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadConfig(f"{path}: is missing") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
+        raise BadConfig(f"{path}: is no TOML file ({cause})") from cause
+    answers = content.pop(_SECTION, None)
+    if content or not isinstance(answers, dict):
+        raise BadConfig(
+            f'{path}: expected one section, [{_SECTION}], and in it lines of the form "question" = "answer"'
+        )
+    for question, answer in answers.items():
+        if not isinstance(answer, str) or not answer.strip():
+            raise BadConfig(f'{path}: the answer to "{question}" is {answer!r}, expected a text')
+    return answers
+
+
+def with_answers(card: str, answers: Mapping[str, str], where: str) -> str:
+    """The card, in Markdown, with what its author says in place of what it asks. where: the answers' file, for messages.
+
+    Raises BadConfig for an answer to what the card does not ask.
+    """
+    for question, answer in answers.items():
+        asked = f"{_MARK}{escaped_markdown(question)}*\n"
+        if asked not in card:
+            open_ = [line[len(_MARK) : -1] for line in card.splitlines() if line.startswith(_MARK)]
+            raise BadConfig(
+                f'{where}: the model card does not ask "{question}"{did_you_mean(question, open_)}. It asks: '
+                + ("; ".join(open_) or "nothing")
+            )
+        said = f"- *{BY_THE_AUTHOR}, on {escaped_markdown(question)}:* {escaped_markdown(answer)}\n"
+        card = card.replace(asked, said)
+    return card
