@@ -328,3 +328,13 @@ def test_only_what_began_before_the_stop_keeps_the_server_from_it(takes_more: bo
     scope = {"type": "http", "method": "GET", "path": "/ready", "headers": []}
     asyncio.run(Watch(app, Metrics(), active)(scope, nothing, nothing))
     assert (seen, active.count) == ([int(takes_more)], 0)
+
+
+def test_a_bundle_that_is_missing_is_told_though_the_port_is_taken(tmp_path: Path) -> None:
+    from typer.testing import CliRunner
+
+    from plainfilm.cli import app
+
+    with listening("127.0.0.1", 0) as taken:
+        typed = ["serve", "--bundle", str(tmp_path / "none"), "--port", str(taken.getsockname()[1])]
+        assert "none: is missing" in str(CliRunner().invoke(app, typed).exception)

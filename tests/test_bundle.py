@@ -15,6 +15,7 @@ import pytest
 
 from plainfilm.core.bundle import Bundle
 from plainfilm.errors import BadBundle
+from plainfilm.explain_jobs import open_model
 
 Parts = dict[str, bytes]
 
@@ -197,3 +198,23 @@ def test_another_format_is_refused(bundle_path: Path, tmp_path: Path) -> None:
     packed = _remade(bundle_path, tmp_path / "packed.plainfilm", lambda parts: None, compression=zipfile.ZIP_DEFLATED)
     with pytest.raises(BadBundle, match="is packed as no bundle's is"):
         Bundle.open(packed)
+
+
+def test_the_model_inside_is_brought_back_by_installing_again(
+    bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inside, content = tmp_path / "default.plainfilm", bundle_path.read_bytes()
+    for module in ("plainfilm.core.bundle", "plainfilm.explain_jobs"):
+        monkeypatch.setattr(f"{module}.SHIPPED", inside)
+    for held, said in (
+        (None, "missing"),
+        (b"nothing", r"damaged \(is no bundle\)"),
+        (content[:900], r"damaged \(is cut off"),
+        (content[:900] + b"?" + content[901:], r"damaged \(has changed since"),
+    ):
+        if held is not None:
+            inside.write_bytes(held)
+        for opened in (Bundle.open, open_model):
+            with pytest.raises(BadBundle, match=rf"plainfilm's own model is {said}.*: install plainfilm again") as told:
+                opened(inside)
+            assert "export" not in str(told.value)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from plainfilm.core.config import TrainConfig
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
@@ -199,8 +200,10 @@ def test_a_recipe_with_a_finish_trains_twice_and_goes_on(manifest: Manifest, tmp
     assert "run-first is finished already" in done.stderr and Run.open(tmp_path / "run").is_complete
     assert "go on with it by --resume" in _one_line(*typed)
     assert "leave out --splits, --seeds" in _one_line(*typed, "--seeds", "2")
-    tuned = _one_line("tune", manifest.path, "-o", tmp_path / "study", "--recipe", tmp_path / "recipe.toml")
-    assert "[finish], a second training, which plainfilm train alone carries out" in tuned
+    study = ("-o", tmp_path / "study", "--search", "learning-rate", "--trials", "1")
+    tuned = _run("tune", manifest.path, *study, "--recipe", tmp_path / "recipe.toml")
+    assert "its [finish] is left out" in tuned.stderr
+    assert TrainConfig.from_toml(tmp_path / "study" / "best.toml").size == 32
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from tests.conftest import TINY
 from typer.testing import CliRunner
 
+from plainfilm.core.audit import NOT_AUDITED, Audit
 from plainfilm.core.bundle import Bundle
 from plainfilm.core.explanation import (
     COARSE,
@@ -43,7 +44,8 @@ torch = pytest.importorskip("torch")
 from plainfilm.core.map_checks import resemblance, stability  # noqa: E402
 from plainfilm.core.network import Network, Scores  # noqa: E402
 from plainfilm.core.overlay import overlay  # noqa: E402
-from plainfilm.explain_jobs import explain_paths  # noqa: E402
+from plainfilm.explain_jobs import explain_paths, standing_of  # noqa: E402
+from plainfilm.judge.audit.standing import audit_note  # noqa: E402
 from plainfilm.judge.overlay import Shown, explanation_png, with_alarm  # noqa: E402
 from plainfilm.learn.explain import explainer_of, map_shares  # noqa: E402
 from plainfilm.learn.infer import TorchNetwork  # noqa: E402
@@ -282,8 +284,18 @@ def test_a_bundle_is_explained_by_the_command(bundle_path: Path, films: Path, tm
     done = CliRunner().invoke(app, ["explain", str(bundle_path), str(films / "a"), "-o", str(out)])
     assert done.exit_code == 0, done.output
     assert "like shuffled" not in done.output and (out / "contact-sheet.png").is_file()
+    assert f"note: {NOT_AUDITED}." in done.output and NOT_AUDITED in (out / "explain.html").read_text()
     missing = CliRunner().invoke(app, ["explain", str(tmp_path / "none"), str(films)])
     assert "is missing: name a run" in str(missing.exception)
+
+
+def test_the_audit_of_a_model_stands_at_the_head_of_its_page(bundle_path: Path, films: Path, tmp_path: Path) -> None:
+    bundle = Bundle.open(bundle_path)
+    audit = Audit("run", "tiny", "Accuracy 0.97, of which 0.89 without the lungs", (), {}).to_dict()
+    audited = replace(bundle, about={**bundle.about, "audit": audit})
+    page = explain_paths(audited, [films / "a"], tmp_path / "out").page.read_text()
+    assert 0 < page.index("Accuracy 0.97, of which 0.89 without the lungs") < page.index('id="summary"')
+    assert audit_note(standing_of(audited)).endswith("Accuracy 0.97, of which 0.89 without the lungs")
 
 
 def test_a_bundle_without_heatmaps_says_why(bundle_path: Path, films: Path, tmp_path: Path) -> None:

@@ -858,6 +858,7 @@ def test_dicom_is_shown_as_pydicom_shows_it(
 def test_dicom_says_who_and_how() -> None:
     info = film(dicom(GREY, 8)).info
     assert (info.patient_id, info.view, info.age, info.sex, info.notes) == ("007", "PA", 34.0, "F", ())
+    assert info.body_part == "" and film(dicom(GREY, 8, BodyPartExamined="HAND")).info.body_part == "HAND"
     code = Dataset()
     code.CodeValue = "R-10206"
     unknown = film(

@@ -20,7 +20,7 @@ from plainfilm.core.config import TYPED, TrainConfig
 from plainfilm.core.files import file_sha256, provenance, write_text
 from plainfilm.core.image import read_film, writable_name
 from plainfilm.core.manifest import Manifest, read_table
-from plainfilm.core.run import Run
+from plainfilm.core.run import Run, first_place
 from plainfilm.core.words import printable
 from plainfilm.errors import BadConfig, BadImage, BadManifest, BadRun, BadSource, CannotWrite, WeightsUnavailable
 from plainfilm.jobs import films_of, run_demo, train_runs
@@ -55,6 +55,31 @@ def test_a_link_to_nothing_and_a_name_that_is_no_utf8_are_rows_with_a_reason(tmp
     assert (table["status"] == "ok").sum() == 24
     assert {path.name for path in films_of(films)} >= {"gone.png", "bad\\xff.png"}
     assert writable_name("plain.png") == "plain.png"
+
+
+def test_a_circle_of_links_is_a_row_whether_found_in_a_folder_or_named_by_a_table(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "films")
+    (films / "A" / "loop.png").symlink_to("loop.png")
+    names = sorted(path.relative_to(films).as_posix() for path in films.rglob("*.png"))
+    pd.DataFrame({"path": names, "label": [name[0] for name in names]}).to_csv(films / "films.csv", index=False)
+    for place, (source, options) in enumerate(
+        ((films, {}), (films / "films.csv", {}), (films, {"metadata": films / "films.csv"}))
+    ):
+        table = _prepared(source, tmp_path / str(place), **options).films
+        failed = table[table["status"] == "error"]
+        assert len(table) == 25 and failed["error"].tolist()[0].startswith("is a link that leads in a circle")
+    with pytest.raises(BadSource, match="is missing"):
+        _prepared(films / "A" / "loop.png", tmp_path / "none")
+
+
+@pytest.mark.parametrize("folder", [".", "", ".."])
+def test_the_first_of_two_trainings_lies_beside_a_folder_however_it_is_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    (tmp_path / "run" / "inner").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "run" / ("inner" if folder == ".." else "."))
+    assert first_place(Path(folder)) == tmp_path / "run-first"
+    assert first_place(Path("run")) == Path("run-first") and first_place(Path("/")) == Path("/-first")
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 900), (15, 200)])

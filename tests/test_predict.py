@@ -29,6 +29,7 @@ from conftest import write_png
 from plainfilm.core.bundle import Bundle
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.cells import as_written
+from plainfilm.core.image import read_film
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.network import Scores
 from plainfilm.core.predictor import Predictor, Seen
@@ -96,6 +97,15 @@ def test_a_film_that_is_named_twice_comes_once_and_links_are_films_of_their_own(
     assert names[0] == str(film) and len(names) == 12
     assert [Path(name).name for name in names].count("COVID-1.png") == 1
     assert str(films / "link.png") in names
+
+
+def test_a_circle_of_links_is_a_row_of_its_own_and_the_rest_is_answered(tmp_path: Path) -> None:
+    write_png(tmp_path / "film.png", size=40)
+    (tmp_path / "loop.png").symlink_to("loop.png")
+    both = [str(tmp_path / name) for name in ("film.png", "loop.png")]
+    assert _named(tmp_path) == _named(f"{tmp_path}/*.png") == _named(f"{tmp_path}/**") == both
+    with pytest.raises(BadImage, match=r"loop\.png: is a link that leads in a circle"):
+        read_film(tmp_path / "loop.png")
 
 
 def test_how_many_films_were_named_again_is_told(films: Path, bundle_path: Path) -> None:
@@ -635,6 +645,19 @@ def test_answers_never_take_the_place_of_what_is_read(
         predict_to_file(of_run, Films([str(film)], _no_list), TableFormat.csv, inside)
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
     assert not inside.exists()
+
+
+@pytest.mark.parametrize("folder", [".", "/", "", ".."])
+def test_a_folder_without_a_name_is_told_as_any_folder_is(films: Path, model: Model, folder: str) -> None:
+    with pytest.raises(CannotWrite, match=r"is a folder: name a file in it by -o"):
+        predict_to_file(model, Films([str(films)], _no_list), TableFormat.csv, Path(folder))
+
+
+def test_a_place_that_takes_no_files_is_not_said_to_be_written_by_another(films: Path, model: Model) -> None:
+    with pytest.raises(CannotWrite, match=r"^/proc/x\.csv: cannot be written: its folder takes no new files"):
+        predict_to_file(model, Films([str(films)], _no_list), TableFormat.csv, Path("/proc/x.csv"))
+    with pytest.raises(CannotWrite, match=r"^/sys/a\.csv: cannot be written"):
+        predict_to_file(model, Films([str(films)], _no_list), TableFormat.csv, Path("/sys/a.csv"))
 
 
 def test_an_earlier_table_is_written_over_in_any_format(films: Path, model: Model, tmp_path: Path) -> None:

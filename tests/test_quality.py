@@ -38,6 +38,8 @@ def test_a_good_film_gets_no_remark_in_either_depth() -> None:
     ("pixels", "info", "words"),
     [
         (GOOD, {"view": "LL"}, "a lateral view"),
+        (GOOD, {"body_part": "HAND"}, "another part of the body (HAND), and the chest"),
+        (GOOD, {"body_part": "THORACIC SPINE"}, "another part of the body"),
         (GOOD[:200, :200], {}, "200 x 200 pixels, fewer than the 224"),
         (np.tile(GOOD, (1, 2)), {}, "much longer than wide or wider than long"),
         (GOOD // 8 + np.uint8(100), {}, "hardly any contrast"),
@@ -55,3 +57,8 @@ def test_each_remark_is_made_where_it_is_due(pixels: NDArray[Any], info: dict[st
 def test_the_limits_are_not_reached_by_a_little_less() -> None:
     assert remarks(with_share(255, 0.34)) == remarks(with_share(0, 0.34)) == ()
     assert remarks(GOOD[:, :180]) == remarks(GOOD[:, :180], view="PA", jpeg_quality=50.0)
+
+
+@pytest.mark.parametrize("part", ["", "CHEST", "Thorax", "LUNG", "RIBS", "XR_CHEST PA", "UNKNOWN"])
+def test_a_chest_by_any_name_and_a_part_that_is_not_known_get_no_remark(part: str) -> None:
+    assert remarks(GOOD, body_part=part) == ()

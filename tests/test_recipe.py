@@ -64,6 +64,16 @@ def test_a_shipped_recipe_is_whole_and_survives_json(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ALL)
+def test_a_shipped_recipe_says_what_every_recipe_must_choose(name: str) -> None:
+    recipe = open_recipe(name)
+    told = " ".join((*recipe.not_stated, *recipe.differs))
+    assert "weights are kept" in told or "keep the weights" in told
+    assert "mean and deviation" in told, "how films are normalised"
+    is_last_layer_settled = any("frozen" in network.name for network in recipe.networks)
+    assert is_last_layer_settled or "last layer alone" in told
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_nothing_of_plainfilms_own_is_slipped_into_a_recipe(name: str) -> None:
     recipe = open_recipe(name)
     for network in recipe.networks:
@@ -153,6 +163,7 @@ def test_a_recipe_of_ones_own() -> None:
         ("accuracy = 0.9", "accuracy = 90", "accuracy is 90, expected 0 to 1"),
         ("{ COVID = 0.8 }", "{ Covid = 0.8 }", 'f1 names the class "Covid"'),
         ('["COVID", "Normal"]', '["COVID"]', "expected two or more"),
+        ("[split]", "[had]\nCOVID = -3\n[split]", r"\[had\] COVID is -3, expected 0 or more films"),
         ('name = "mine"', 'name = "My own"', "small letters"),
         ("size = 64", 'size = 64\n[training]\ndevice = "cuda"', "device is no matter of a recipe"),
         ('model = "resnet18"', 'model = "resnet18"\nmodle = 1', 'ResNet-18: .network. has no key "modle"'),
@@ -164,6 +175,16 @@ def test_a_wrong_recipe_is_told_by_file_and_name(before: str, after: str, told: 
     with pytest.raises(BadConfig, match=told) as caught:
         recipe_of_toml(TOML.replace(before, after), "mine.toml")
     assert str(caught.value).startswith("mine.toml: ")
+
+
+def test_the_list_names_measure_and_network_of_each_claim_and_tells_titles_apart() -> None:
+    recipes = [open_recipe(name) for name in ALL]
+    lines = recipes_text(recipes).splitlines()
+    assert "    ResNet-18: accuracy 0.950; AUROC 0.980" in lines
+    assert "    ResNet-50: macro F1 0.710" in lines and "    VGG19: F1 0.57 to 0.73" in lines
+    assert any(line.startswith("    VGG19 frozen, ResNet-101 frozen, DenseNet-201 frozen: higher") for line in lines)
+    letters = ["".join(filter(str.isalnum, recipe.title.lower())) for recipe in recipes]
+    assert len(set(letters)) == len(letters), "titles that differ by more than a hyphen"
 
 
 def test_an_unknown_recipe_or_network_is_told_with_those_that_are() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from plainfilm.commands.reproduce import reproduce_command
 from plainfilm.core.bootstrap import Interval, format_interval
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.manifest import Manifest
@@ -19,9 +20,12 @@ from plainfilm.core.predictions import Predictions
 from plainfilm.core.recipe import Claimed, Recipe, RecipeNetwork, RecipeSplit
 from plainfilm.core.reproduction import SCORES, WAYS, Reproduction, Trained
 from plainfilm.core.run import Run
+from plainfilm.errors import BadRun, Interrupted
 from plainfilm.judge.reproduce.page import reproduce_page
 from plainfilm.judge.reproduce.text import reproduction_text
 from plainfilm.judge.reproduce.words import WAY_WORDS, finding, step_words, steps, why_not_comparable
+from plainfilm.reproduce_checks import MANIFEST, refuse_other_settings, refuse_taken
+from plainfilm.reproduce_plan import Training
 from test_report import Reader, make_films
 
 CLASSES = ("COVID", "Normal", "Viral Pneumonia")
@@ -171,6 +175,61 @@ def test_of_several_networks_the_one_with_a_claim_speaks_and_the_range_is_told()
     assert "CUDA out of memory" in text and "VGG19, own split" in text
 
 
+def test_of_several_networks_the_changes_of_each_are_told() -> None:
+    page = reproduce_page(SEVERAL, {})
+    first = page[: page.index("What was not the recipe</h2>")]
+    assert "ResNet-18, accuracy: From its own split to the leak-free one: -0.029" in first
+    assert "DenseNet-121, accuracy: From its own split to the leak-free one: -0.025" in first
+
+
+def seen(reproduction: Reproduction, *films: int) -> Reproduction:
+    """The same, where the first trainings were shown so many films."""
+    rows = tuple(replace(row, films_seen=many) for row, many in zip(reproduction.rows, films, strict=True))
+    return replace(reproduction, rows=rows)
+
+
+def test_trainings_that_were_shown_unequal_numbers_of_films_are_not_held_against_each_other() -> None:
+    unequal = seen(WHOLE, 448, 352, 350)
+    text = read(unequal).text
+    assert text.index("ResNet-18, films shown: 448 (own split); 352 (leak-free split); 350") < text.index(
+        "Films of each class"
+    )
+    to_leak_free, to_black = steps(unequal, "ResNet-18", "accuracy", {})
+    assert "lower, but the trainings were unequal (448 against 352 films shown)" not in to_black.verdict
+    assert "448 against 352 films shown" in to_leak_free.verdict and "explain" not in to_leak_free.verdict
+    assert "lower by more than other films" in to_black.verdict, "352 and 350 are as good as equal"
+    assert "448(0.66 epochs)" in text.replace(" (", "("), "of 681 training films"
+    assert "ResNet-18, films shown: 448" in reproduction_text(unequal)
+    equal = seen(WHOLE, 448, 448, 430)
+    assert "unequal" not in read(equal).text and "unequal" not in reproduction_text(equal)
+    assert "not known" in next(steps(quick(WHOLE), "ResNet-18", "accuracy", {})).verdict, "the clock ended them"
+
+
+def test_a_class_that_is_never_named_and_an_accuracy_of_the_commonest_class_are_told_first() -> None:
+    blind = trained(way="leak-free", confusion=((60, 0, 40), (70, 0, 30), (10, 0, 190)), value=0.52)
+    weak = replace(WHOLE, rows=(WHOLE.rows[0], blind, WHOLE.rows[2]))
+    text = read(weak).text
+    for told in (text[: text.index("“Leak-free, lungs black” has")], reproduction_text(weak)):
+        assert "ResNet-18 calls no test film Normal: leak-free split." in told
+        assert "reaches down" not in told, "0.502 is above 200 films of 400"
+    near = replace(weak, rows=(trained(value=0.51, confusion=((60, 1, 39), (70, 1, 29), (10, 0, 190))),))
+    assert "(0.492 to 0.528) reaches down to that of always answering the commonest class, 0.500" in read(near).text
+    assert "calls no test film" not in read(WHOLE).text and "commonest class, " not in read(WHOLE).text
+
+
+def test_a_recipe_of_the_lungs_alone_has_their_opposite_for_its_third_way() -> None:
+    lungs = replace(WHOLE, recipe=replace(RECIPE, sections={"films": {"region": "lungs"}}))
+    assert finding(lungs).endswith("0.871 (0.853 to 0.889) when it saw all but the lungs.")
+    *_, to_opposite = steps(lungs, "ResNet-18", "accuracy", {})
+    assert to_opposite.told == "From the lungs alone to all but the lungs, both leak-free"
+    assert "no price of removing the lungs" in to_opposite.verdict
+    *_, to_opposite = steps(seen(lungs, 448, 448, 300), "ResNet-18", "accuracy", {})
+    assert "unequal" in to_opposite.verdict and "no price of removing the lungs" in to_opposite.verdict
+    text = read(lungs).text
+    assert "this shows the opposite" in text and "show them all black" in text
+    assert "all but the lungs" in reproduction_text(lungs) and "all but the lungs" not in reproduction_text(WHOLE)
+
+
 def test_where_no_accuracy_was_claimed_that_is_said_or_another_measure_speaks() -> None:
     bare = replace(WHOLE, recipe=replace(RECIPE, networks=(RecipeNetwork("ResNet-18", {}, Claimed()),)))
     assert finding(bare).startswith("Accuracy: no accuracy was claimed; measured 0.941")
@@ -186,7 +245,10 @@ def test_quick_or_from_scratch_is_said_aloud_before_any_number_is_held_against_t
     text = read(quick(WHOLE)).text
     first = text.index("Not comparable with the claim")
     assert first < text.index("claimed 0.960")
-    assert "64 pixels and about 1 minute a training" in text and "Trained from scratch" in text
+    assert (
+        "64 pixels, about 1 minute under the own split and as many steps in the other ways" in text
+        and "Trained from scratch" in text
+    )
     only_quick = replace(WHOLE, quick=True, minutes=1.0, size=64)
     assert list(why_not_comparable(only_quick)) == ["quick mode"] and "Not comparable" in read(only_quick).text
     assert "Not comparable" not in read(WHOLE).text and not why_not_comparable(WHOLE)
@@ -213,7 +275,9 @@ def test_films_that_lack_or_are_left_out_and_what_the_source_does_not_say() -> N
     for told in RECIPE.not_stated:
         assert told in text
     unknown = replace(WHOLE, recipe=replace(RECIPE, had={}))
-    assert "does not say how many films" in read(unknown).text
+    assert "is not in our notes of its source" in read(unknown).text
+    differs = replace(WHOLE, recipe=replace(RECIPE, differs=("Its fifth network has no row",)))
+    assert "Its fifth network has no row" in read(differs).text
 
 
 def test_few_films_are_a_warning_and_none_missing_is_no_alert() -> None:
@@ -275,20 +339,26 @@ def cells_of(page: str, network: str, way: str) -> list[str]:
 
 def test_a_failed_training_shows_why_and_a_missing_one_a_dash_and_a_word() -> None:
     page = reproduce_page(SEVERAL, {})
-    assert cells_of(page, "VGG19", "own split: failed: CUDA out of memory") == [*[NOTHING] * 7, "12 s"]
-    assert cells_of(page, "DenseNet-121", "leak-free, lungs black: not trained yet") == [NOTHING] * 8
+    assert cells_of(page, "VGG19", "own split: failed") == [NOTHING] * 2
+    assert cells_of(page, "DenseNet-121", "leak-free, lungs black: not trained yet") == [NOTHING] * 2
     assert cells_of(page, "VGG19", "leak-free split")[0] == "0.830 (0.812 to 0.848)"
-    assert cells_of(page, "DenseNet-121", "claimed") == [NOTHING, NOTHING, "0.740", *[NOTHING] * 5]
+    means = page[page.index("Macro F1 and macro AUROC: claimed") :]
+    assert cells_of(means, "DenseNet-121", "claimed") == ["0.740", NOTHING]
+    trainings = page[page.index(">The trainings<") :]
+    assert cells_of(trainings, "VGG19", "own split: failed") == [NOTHING, "12 s", NOTHING]
+    assert cells_of(trainings, "ResNet-18", "own split") == ["7 epochs", "1 min 23 s", "300 (37 leaks)"]
+    assert page.count("CUDA out of memory") == 1, "told once"
     assert "1 training failed" in page and "--resume goes on" in page
 
 
 def test_a_network_that_nobody_asked_for_keeps_its_claim_and_needs_no_section() -> None:
     rows = tuple(row for row in SEVERAL.rows if row.network == "ResNet-18")
     page = reproduce_page(replace(SEVERAL, rows=rows), {})
-    assert cells_of(page, "DenseNet-121", "claimed")[2] == "0.740"
-    assert cells_of(page, "DenseNet-121", "not trained yet") == [NOTHING] * 8
+    means = page[page.index("Macro F1 and macro AUROC: claimed") :]
+    assert cells_of(means, "DenseNet-121", "claimed")[0] == "0.740"
+    assert cells_of(page, "DenseNet-121", "not trained yet") == [NOTHING] * 2
     assert "DenseNet-121: in no way" in page and "DenseNet-121" not in read(replace(SEVERAL, rows=rows)).headings
-    assert page.count("not trained yet") == 2, "once for each of the other two"
+    assert page.count("not trained yet") == 4, "twice for each of the other two, once a table"
 
 
 def test_an_address_is_a_link_and_nothing_else_is() -> None:
@@ -394,6 +464,33 @@ def test_learning_curves_and_reports_come_from_the_runs(runs: dict[tuple[str, st
     assert "own split, validation: at the end 0.367" in page and "leak-free split, training: at the end 0.200" in page
     assert [target for target in reader.links if not target.startswith("#")] == ["resnet-18/own/report.html"]
     assert "ROC curves" not in reader.text, "its authors show none"
+    assert "Faint: training films, while the network still learnt" in reader.text, "the recipe augments nothing"
+    varied = replace(WHOLE, recipe=replace(RECIPE, sections={"augment": {"flip": 0.5}}))
+    assert "Faint: training films, as they were augmented, while" in read(varied, runs).text
+
+
+def test_specificity_stands_where_the_recipe_shows_it(runs: dict[tuple[str, str], Run]) -> None:
+    metrics = {f"specificity/{name}": {"value": 0.777, "low": 0.7, "high": 0.8} for name in CLASSES}
+    (runs["ResNet-18", "own"] / "metrics.json").write_text(json.dumps({"splits": {"test": {"metrics": metrics}}}))
+    shown = replace(WHOLE, recipe=replace(RECIPE, shows=("sensitivity, specificity",)))
+    page = reproduce_page(shown, runs)
+    assert page.count("0.777") == len(CLASSES) and "0.777" not in reproduce_page(WHOLE, runs)
+    assert read(shown).text.count("Specificity") == 1, "without a run, dashes"
+
+
+def test_the_machine_and_the_films_stand_at_the_end(runs: dict[tuple[str, str], Run]) -> None:
+    runs["ResNet-18", "own"].mark_complete({"device": "cpu", "threads": 2, "precision": "bf16-mixed", "seconds": 1.0})
+    text = read(
+        replace(WHOLE, made={**WHOLE.made, "inputs": {"manifest": "fb4bef7bc9"}, "platform": "Linux-6"}), runs
+    ).text
+    for told in (
+        "Devicecpu",
+        "Threads2",
+        "Arithmeticbf16-mixed",
+        "SystemLinux-6",
+        "Fingerprint of the manifest: fb4bef7bc9",
+    ):
+        assert told in text
 
 
 def test_roc_curves_stand_where_the_recipe_shows_them(runs: dict[tuple[str, str], Run]) -> None:
@@ -402,6 +499,62 @@ def test_roc_curves_stand_where_the_recipe_shows_them(runs: dict[tuple[str, str]
     (runs["ResNet-18", "own"] / "metrics.json").unlink()
     (runs["ResNet-18", "leak-free"] / "metrics.json").write_text("{}")
     assert "<title>ROC of " not in reproduce_page(SEVERAL, runs)
+
+
+def ended(run: Run) -> Run:
+    """The same run, finished and judged."""
+    run.mark_complete({"seconds": 1.0, "epochs": 3, "steps": 30})
+    measured = {name: {"value": 0.9, "low": 0.8, "high": 0.95} for name in SCORES}
+    (run / "metrics.json").write_text(json.dumps({"splits": {"test": {"metrics": measured}}}))
+    scores_of(run, 90)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("metrics.json", "{"),
+        ("metrics.json", '{"splits": {"test": {}}}'),
+        ("metrics.json", '{"splits": []}'),
+        ("complete.json", "[]"),
+        ("complete.json", '{"format_version": 1}'),
+        ("predictions.csv", "image_id\n1\n"),
+        ("history.jsonl", "{"),
+    ],
+)
+def test_a_damaged_training_is_named_with_what_to_remove(
+    runs: dict[tuple[str, str], Run], name: str, content: str
+) -> None:
+    run = ended(runs["ResNet-18", "own"])
+    training = Training(RECIPE.networks[0], "own", run.config, run.config, "resnet-18/own")
+    place = run.directory.parents[1]
+    refuse_other_settings(place, [training])
+    (run / name).write_text(content)
+    with pytest.raises(BadRun, match=r"resnet-18/own: is a damaged training.*Remove this folder.*--resume"):
+        refuse_other_settings(place, [training])
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_ctrl_c_promises_to_go_on_only_where_something_is_kept(
+    runs: dict[tuple[str, str], Run], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_begun: bool
+) -> None:
+    place = tmp_path / "again"
+
+    def stopped(*_: object, **__: object) -> None:
+        place.mkdir()
+        (place / ".lock").touch()
+        if is_begun:
+            (place / MANIFEST).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("plainfilm.reproduce_jobs.reproduce", stopped)
+    with pytest.raises(Interrupted) as caught:
+        reproduce_command("expand-ai", tmp_path / "manifest.csv", place, device="cpu")
+    assert ("--resume" in str(caught.value)) is is_begun and (
+        "nothing was written" in str(caught.value)
+    ) is not is_begun
+    if not is_begun:
+        refuse_taken(place, Manifest.open(tmp_path / "manifest.csv"), resume=False)
 
 
 # At the door ----------------------------------------------------------------------------------------------------------

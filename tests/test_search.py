@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from plainfilm.core.bootstrap import Interval
 from plainfilm.core.config import TrainConfig
-from plainfilm.core.search import STRENGTHS, Range, Search, range_of, search_of, usual_range
+from plainfilm.core.search import STRENGTHS, Range, Search, range_of, search_again, search_of, usual_range
 from plainfilm.core.trials import Importance, Trial, Tuned, is_hopeless, ranked
 from plainfilm.errors import BadConfig
 
@@ -52,7 +52,10 @@ def test_what_is_typed_is_fixed_and_what_is_named_is_searched() -> None:
         ("learning-rate=1e-2..1e-5", "the lower one first"),
         ("learning-rate=0..1:log", "begins above 0"),
         ("learning-rate=0..1", "learning_rate is 0.0, expected 1e-12 to 100"),
-        ("learning-rate=nan..1", "the lower one first"),
+        ("learning-rate=nan..1", "nan is no number"),
+        ("mixup=0..inf", "inf cannot be an end"),
+        ("dropout=0.1..0.1", "one value: give it by --dropout"),
+        ("nonsense=1,2", "these can be searched: augment, model, weights"),
         ("size=8,16", "size is 8, expected 16 to 4096"),
         ("size=96", "one value is given by --size"),
         ("size=96,96", "two different values"),
@@ -84,6 +87,18 @@ def test_what_is_said_twice_or_leaves_nothing_is_refused() -> None:
         usual_range("dropout", SCRATCH)
     with pytest.raises(BadConfig, match="--search"):
         search_of(SCRATCH, [], ["sizes"], [])
+
+
+def test_what_is_not_typed_again_is_as_it_was_begun() -> None:
+    begun = search_of(replace(SCRATCH, epochs=3), ["model"], [], ["size=96,128", "dropout=0..0.5"])
+    same = search_again(begun, {"epochs": 3}, [], ["size=96,128"])
+    assert same.config == begun.config and same.texts.items() == begun.texts.items()
+    other = search_again(begun, {"learning_rate": 0.01}, [], ["size=64,96"])
+    assert "learning_rate" not in other.texts and other.config == replace(begun.config, learning_rate=0.01)
+    assert other.texts["size"] == "64,96" and other.texts["dropout"] == begun.texts["dropout"]
+    assert list(search_again(begun, {}, ["size"], []).texts) == ["size"]
+    with pytest.raises(BadConfig, match="both fixed and searched"):
+        search_again(begun, {"size": 96}, [], ["size=96,128"])
 
 
 def test_the_factor_scales_every_strength_and_stops_where_the_settings_do() -> None:

@@ -71,7 +71,7 @@ def test_explain_with_films_alone(film: Path, tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["explain", str(film), "-o", str(tmp_path / "maps"), "--even-turned-away"])
     assert done.exit_code == 0, done.output
     assert (tmp_path / "maps" / "explain.html").is_file() and len(list((tmp_path / "maps" / "overlays").iterdir())) == 1
-    assert "the model inside is explained" in done.stderr
+    assert "the model inside is explained (radiography: " in done.stderr
 
 
 @pytest.mark.parametrize(

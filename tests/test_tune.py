@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -200,7 +201,10 @@ def test_a_failed_trial_says_why_and_the_search_goes_on(manifest: Manifest, tmp_
     )
     tuning = tune(manifest, tmp_path / "study", search, trials=3, repeats=5)
     failed = [trial for trial in tuning.tuned.trials if trial.state == "failed"]
-    assert failed and all("too small" in trial.why and trial.values["size"] == 16 for trial in failed)
+    assert failed and all(
+        "films of size 16 are too small for network cnn-swish" in trial.why and trial.values["size"] == 16
+        for trial in failed
+    )
     assert tuning.tuned.best is not None
     assert "too small" in (tmp_path / "study" / "tune.html").read_text()
 
@@ -225,6 +229,9 @@ def test_a_bad_trial_is_pruned_and_can_be_told_from_a_complete_one(
     for trial in tuning.tuned.trials[1:]:
         assert len(trial.curve) == 1 and math.isnan(trial.score)
         assert not (tuning.study.run_of(trial) / "weights.safetensors").exists()
+    rows = list(csv.DictReader((tuning.study / "trials.csv").read_text().splitlines()))
+    assert [bool(row["pruned_at"]) for row in rows] == [False, True, True]
+    assert float(rows[1]["pruned_at"]) == pytest.approx(tuning.tuned.trials[1].curve[0][1], abs=1e-6)
 
 
 def test_weights_that_cannot_be_had_are_told_before_any_trial(manifest: Manifest, tmp_path: Path) -> None:
@@ -343,6 +350,50 @@ def test_a_line_that_was_half_written_is_cut_off(manifest: Manifest, tmp_path: P
     journal.write_bytes(b"nonsense\n" + whole)
     with pytest.raises(BadRun, match="is damaged"):
         TrialStore(journal, study.search)
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (None, "is missing, but trials/ holds 5 runs"),
+        (slice(0, 0), "is empty, but trials/ holds 5 runs"),
+        (slice(0, 3), "lines of it are lost"),
+        (slice(1, None), "its first lines are gone"),
+    ],
+)
+def test_a_lost_journal_is_refused_and_nothing_is_changed(
+    studied: Study, manifest: Manifest, tmp_path: Path, lines: slice | None, said: str
+) -> None:
+    shutil.copytree(studied.directory, tmp_path / "study", ignore=shutil.ignore_patterns("cache", ".*"))
+    journal = tmp_path / "study" / "study.journal"
+    kept = b"" if lines is None else b"".join(journal.read_bytes().splitlines(keepends=True)[lines])
+    journal.unlink() if lines is None else journal.write_bytes(kept)
+
+    def files() -> dict[str, bytes]:
+        return {
+            str(path): path.read_bytes()
+            for path in (tmp_path / "study").rglob("*")
+            if path.is_file() and not path.name.startswith(".")
+        }
+
+    before = files()
+    with pytest.raises(BadRun, match="bring it back from a copy, or begin another study with -o") as refused:
+        tune(manifest, tmp_path / "study", None, trials=9, resume=True)
+    assert said in str(refused.value) and files() == before
+
+
+def test_a_damaged_line_of_the_journal_is_named(studied: Study, tmp_path: Path) -> None:
+    lines = (studied / "study.journal").read_bytes().splitlines(keepends=True)
+    for broken in (b"nonsense\n", b'{"op_code":7}\n'):
+        (tmp_path / "study.journal").write_bytes(b"".join([*lines[:6], broken, *lines[7:]]))
+        with pytest.raises(BadRun, match=r"damaged in line 7 .*bring it back from a copy"):
+            TrialStore(tmp_path / "study.journal", studied.search)
+
+
+def test_the_command_that_began_a_study_is_kept(studied: Study, manifest: Manifest) -> None:
+    tuned = tune(manifest, studied.directory, None, resume=True, repeats=5).tuned
+    assert tuned.begun == json.loads((studied / "search.json").read_text())["made"]
+    assert Tuned.open(studied / "tune.json").begun == tuned.begun
 
 
 def test_optuna_itself_reads_the_journal(studied: Study) -> None:

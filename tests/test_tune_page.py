@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import replace
 from html import unescape
+from itertools import pairwise
 
 import pytest
 
@@ -41,7 +42,19 @@ def _tuned(
     *trials: Trial, search: Search = SEARCH, kept: tuple[int, ...] = (), importances: tuple[Importance, ...] = ()
 ) -> Tuned:
     intervals = {number: Interval(trials[number].score, 0.85, 0.95) for number in kept}
-    return Tuned(search, trials, intervals, importances, len(trials), 737, 700, 1474, "/x/manifest.csv", MADE)
+    return Tuned(
+        search,
+        trials,
+        intervals,
+        importances,
+        len(trials),
+        737,
+        700,
+        1474,
+        "/x/manifest.csv",
+        MADE,
+        directory="some/study",
+    )
 
 
 def _text(page: str) -> str:
@@ -74,7 +87,7 @@ def test_the_finding_comes_first_with_what_to_think_of_it() -> None:
     assert "Every trial was trained with seed 0 alone" in told
     assert "3 complete, 1 pruned, 1 failed, 1 not ended" in told
     assert "the loss became nan in epoch 1" in told
-    assert "plainfilm train /x/manifest.csv -o RUN --recipe best.toml" in told
+    assert "plainfilm train /x/manifest.csv -o RUN --recipe some/study/best.toml" in told
 
 
 def test_a_setting_matters_or_cannot_be_told_yet() -> None:
@@ -86,6 +99,56 @@ def test_a_setting_matters_or_cannot_be_told_yet() -> None:
     assert "cannot be told yet from these 6 trials" in importance_sentence(unsure)
     assert "What mattered" not in _text(tune_page(unsure))
     assert "too few trials to ask" in importance_sentence(replace(FULL, importances=()))
+
+
+def test_what_keeps_a_setting_from_being_told_is_said() -> None:
+    told = _text(tune_page(FULL))
+    assert "cannot be told yet: p is above 0.017 and the interval reaches down to chance" in told
+    for one, said in (
+        (
+            Importance("size", Interval(0.3, 0.01, 0.4), 0.05, 0.005),
+            "cannot be told yet: the interval reaches down to chance",
+        ),
+        (Importance("size", Interval(0.3, 0.1, 0.4), 0.05, 0.2), "cannot be told yet: p is above 0.050"),
+    ):
+        assert said in _text(tune_page(replace(FULL, importances=(one,))))
+    assert "suppose that trials were drawn at random" in told and "These were, but for the very first" in told
+    many = tune_page(replace(FULL, trials=tuple(_trial(number) for number in range(11)), kept={}))
+    assert "the 3 after them were proposed by the search" in _text(many)
+    assert "Pruned and failed trials count as worse" in told and "drawn anew from themselves" in told
+
+
+def test_each_setting_is_held_against_its_own_chance() -> None:
+    chart = re.search(r'<svg[^>]*class="chart">\s*<title>Importance</title>.*?</svg>', tune_page(FULL), re.DOTALL)
+    assert chart is not None
+    ticks = [float(x) for x in re.findall(r'<rect x="([\d.]+)"[^>]*width="3.00"', chart.group())]
+    assert len(ticks) == 3 and ticks[0] > ticks[1] == ticks[2]
+
+
+def test_trials_without_a_curve_still_give_a_page() -> None:
+    page = _text(tune_page(replace(FULL, trials=tuple(replace(trial, curve=()) for trial in FULL.trials))))
+    assert "Learning curves" not in page and "Score against each setting" in page
+
+
+def test_the_best_so_far_is_drawn_in_steps_by_the_numbers_of_the_trials() -> None:
+    trials = (_trial(0, score=0.5), _trial(1, score=0.9), _trial(2, score=0.7))
+    chart = re.search(r"<h4>Best so far, trial by trial</h4>(.*?)</svg>", tune_page(_tuned(*trials)), re.DOTALL)
+    assert chart is not None
+    line = re.search(r'<polyline points="([^"]+)"', chart.group())
+    assert line is not None
+    places = [tuple(map(float, place.split(","))) for place in line.group(1).split()]
+    assert all(a[0] == b[0] or a[1] == b[1] for a, b in pairwise(places)), "level or upright, never a slope"
+    assert len(places) == 4 and 'class="soft">0</text>' in chart.group() and "macro AUROC</text>" in chart.group()
+
+
+def test_the_footer_names_the_first_and_the_last_command() -> None:
+    again = replace(FULL, begun=MADE, made={**MADE, "command": "plainfilm tune data -o study --resume"})
+    told = _text(tune_page(again))
+    assert (
+        "Begun by plainfilm tune data -o study at" in told
+        and "written by plainfilm tune data -o study --resume at" in told
+    )
+    assert "Made by plainfilm tune data -o study at" in _text(tune_page(replace(FULL, begun=MADE)))
 
 
 @pytest.mark.parametrize(
@@ -135,10 +198,10 @@ def test_points_lie_where_their_values_are() -> None:
         return [float(x) for x in re.findall(r'cx="([\d.]+)"', chart)]
 
     dots = [Dot(x, 0.5 + x, "red", f"at {x}") for x in (0.001, 0.01, 0.1)]
-    first, second, third = places(scatter("a", dots, "x", "told", is_log=True))
+    first, second, third = places(scatter("a", dots, "x", "y", "told", is_log=True))
     assert second - first == pytest.approx(third - second, abs=0.2)
-    one = scatter("a", [Dot(0.003, 0.5, "red", "alone")], "x", "told", is_log=True)
+    one = scatter("a", [Dot(0.003, 0.5, "red", "alone")], "x", "y", "told", is_log=True)
     assert len(places(one)) == 1 and "NaN" not in one
-    same = scatter("a", [Dot(1, 0.5, "red", "one"), Dot(1, 0.5, "red", "two")], "x", "told", choices=["a", "b"])
+    same = scatter("a", [Dot(1, 0.5, "red", "one"), Dot(1, 0.5, "red", "two")], "x", "y", "told", choices=["a", "b"])
     assert len(set(places(same))) == 2  # neither hides the other
     assert "one" in same and "two" in same

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from plainfilm.core.bundle import Bundle
+from plainfilm.core.bundle import SHIPPED, Bundle
 from plainfilm.core.cells import csv_line, harmless
 from plainfilm.core.explainer import Explainer
 from plainfilm.core.files import cannot_write, make_directory, provenance, refuse_foreign, written_whole
@@ -24,6 +24,7 @@ from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
 from plainfilm.errors import BadBundle, BadConfig, BadRun, CannotWrite
 from plainfilm.jobs import films_at, require_extra
+from plainfilm.judge.audit.standing import Standing, bundle_standing, standing
 
 if TYPE_CHECKING:
     from plainfilm.core.explanation import Explanation
@@ -67,9 +68,14 @@ class _Arrays(NamedTuple):
 
 def open_model(place: Path) -> Run | Bundle:
     """The run in a folder, or the bundle in a file. Raises BadRun, BadBundle."""
-    if not place.exists():
+    if not place.exists() and place != SHIPPED:
         raise BadRun('is missing: name a run, the folder that "plainfilm train" made, or a bundle of it', place)
     return Run.open(place) if place.is_dir() else Bundle.open(place, threads=cpu_count() or 1)
+
+
+def standing_of(model: Run | Bundle) -> Standing:
+    """What is known of a model's score: its audit, or why there is none. Raises BadBundle where a bundle's is damaged."""
+    return bundle_standing(model) if isinstance(model, Bundle) else standing(model)
 
 
 def explain_paths(
@@ -90,7 +96,7 @@ def explain_paths(
     Raises BadConfig for an unknown class or opacity, BadRun or BadBundle where the network has no maps, BadImage where a source is
     missing or a folder empty, CannotWrite where `directory` holds something else, MissingExtra for a run without torch.
     """
-    wanted = _places(model.classes, classes)
+    wanted, audited = _places(model.classes, classes), standing_of(model)
     if not 0 < opacity <= 1:
         raise BadConfig(f"opacity is {opacity:g}, expected more than 0 and at most 1")
     _refuse_foreign(directory)
@@ -103,7 +109,7 @@ def explain_paths(
         else provenance(None, run=str(model.directory))
     )
     with _written_together(directory) as stage:
-        table = _explain_into(stage, explainer, paths, wanted, opacity, even_turned_away, made, out)
+        table = _explain_into(stage, explainer, audited, paths, wanted, opacity, even_turned_away, made, out)
     return Explained(table, directory)
 
 
@@ -135,6 +141,7 @@ def _places(known: Sequence[str], classes: Sequence[str]) -> list[int]:
 def _explain_into(
     stage: Path,
     explainer: Explainer,
+    audited: Standing,
     paths: Sequence[Path],
     wanted: Sequence[int],
     opacity: float,
@@ -177,7 +184,7 @@ def _explain_into(
             temporary.write_bytes(sheet_png(tiles, note))
         _write_arrays(stage / "maps.npz", explainer, kept)
     with written_whole(stage / "explain.html") as temporary:
-        temporary.write_text(explain_page(explainer, table, pictured, made), encoding="utf-8", newline="\n")
+        temporary.write_text(explain_page(explainer, audited, table, pictured, made), encoding="utf-8", newline="\n")
     with written_whole(stage / "explain.csv") as temporary:
         cells = table.assign(**{name: table[name].map(harmless) for name in _TEXTS})
         with temporary.open("w", encoding="utf-8", newline="\n") as file:

@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from plainfilm.core.bootstrap import interval_of
+from plainfilm.core.files import read_json
 from plainfilm.core.manifest import Manifest, shown
+from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress
 from plainfilm.core.recipe import Recipe
+from plainfilm.core.reproduction import SCORES
 from plainfilm.core.run import Run
 from plainfilm.core.words import counted
-from plainfilm.errors import BadManifest, BadRun, WeightsUnavailable
+from plainfilm.errors import BadManifest, BadRun, PlainfilmError, WeightsUnavailable
 from plainfilm.reproduce_plan import Training
 
 MANIFEST = "manifest.csv"  # below the reproduction's folder
+LOCK = ".lock"  # which stays where Ctrl-C came before anything was written
 
 
 def refuse_absent_films(manifest: Manifest, path: Path | None) -> None:
@@ -29,13 +34,43 @@ def refuse_absent_films(manifest: Manifest, path: Path | None) -> None:
 
 
 def refuse_other_settings(directory: Path, trainings: Sequence[Training]) -> None:
-    """Raise BadRun where a training was begun there with other settings: its numbers would stand among others under one heading."""
+    """Raise BadRun where a training was begun there with other settings: its numbers would stand among others under one heading.
+
+    So it does where a training that ended is damaged, naming the folder to remove.
+    """
     for training in trainings:
         place = directory / training.folder
-        if Run.is_run(place) and (run := Run.open(place)).config != training.config:
+        if Run.is_run(place) and (run := _undamaged(place)).config != training.config:
             before, now = asdict(run.config), asdict(training.config)
             differ = ", ".join(f"{name} {before[name]}, not {now[name]}" for name in now if before[name] != now[name])
             raise BadRun(f"was begun with other settings ({differ}): give the same again, or choose another -o", place)
+
+
+def _undamaged(place: Path) -> Run:
+    """The run there, each of whose files that the page needs can be read. Raises BadRun, which says what to remove."""
+    try:
+        run = Run.open(place)
+        run.history()
+        if run.is_complete:
+            facts = run.completion()
+            for name in ("seconds", "epochs", "steps"):
+                float(facts[name])
+        if run.is_complete and (run / "metrics.json").is_file():
+            run.calibration()
+            test = read_json(run / "metrics.json", BadRun)["splits"].get("test")
+            if test is not None:
+                for name in SCORES:
+                    interval_of(test["metrics"][name])
+                if (run / "predictions.csv").is_file():
+                    Predictions.open(run / "predictions.csv")
+    except (PlainfilmError, KeyError, TypeError, ValueError, AttributeError) as cause:
+        told = str(cause) if isinstance(cause, PlainfilmError) else f"{type(cause).__name__}: {cause}"
+        raise BadRun(
+            f"is a damaged training ({told}). Remove this folder and give the same command again with --resume: it alone is "
+            "trained anew",
+            place,
+        ) from cause
+    return run
 
 
 def refuse_absent_weights(recipe: Recipe, trainings: Sequence[Training], directory: Path, progress: Progress) -> None:
@@ -66,5 +101,5 @@ def refuse_taken(directory: Path, manifest: Manifest, resume: bool) -> None:
             raise BadRun("was begun on other films or with another recipe: choose another -o", directory)
     elif resume and not directory.exists():
         raise BadRun("is missing: there is nothing to go on with. Leave out --resume", directory)
-    elif directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+    elif directory.exists() and not (directory.is_dir() and all(each.name == LOCK for each in directory.iterdir())):
         raise BadRun("is no empty folder: choose another -o, or go on with it by --resume", directory)

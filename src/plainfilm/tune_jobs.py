@@ -20,7 +20,7 @@ from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
 from plainfilm.core.search import Search
 from plainfilm.core.study import Study
-from plainfilm.core.trials import Trial, Tuned, ranked
+from plainfilm.core.trials import Trial, Tuned, ranked, reached
 from plainfilm.core.words import counted, in_minutes
 from plainfilm.errors import BadManifest, BadRun, Interrupted, MissingExtra
 from plainfilm.jobs import require_extra
@@ -64,6 +64,7 @@ def tune(
     require_extra("tune")
     if importlib.util.find_spec("optuna") is None:
         raise MissingExtra("plainfilm tune", "optuna")
+    from plainfilm.learn.trial_store import TrialStore
     from plainfilm.learn.tune import check_networks, run_trials
 
     out: Progress = progress or Silence()
@@ -71,6 +72,7 @@ def tune(
     if resume:
         study = Study.open(directory)
         study.require_same(search, manifest)
+        TrialStore(study / "study.journal", study.search)  # refused here where it is damaged or lost
     else:
         assert search is not None, "a new study needs a search"
         Study.require_free(directory)
@@ -128,6 +130,8 @@ def write_results(
             test_films=study.test_films,
             manifest=str(study.manifest_path),
             made=provenance(study.search.config.seed, manifest=study.fingerprint),
+            begun=study.begun,
+            directory=str(study.directory),
         )
         _write_table(study, trials)
         write_json(study / "tune.json", tuned.to_dict())
@@ -181,13 +185,14 @@ def _kept_scores(study: Study, manifest: Manifest, trials: Sequence[Trial], out:
 
 
 def _write_table(study: Study, trials: Sequence[Trial]) -> None:
-    """trials.csv, a row a trial; and best.toml where there is a best."""
+    """trials.csv, a row a trial; and best.toml where there is a best. pruned_at: the best score that a pruned trial had."""
     names = [one.name for one in study.search.ranges]
     rows = [
         [
             "number",
             "state",
             f"val_{study.search.config.monitor}",
+            "pruned_at",
             *names,
             "best_epoch",
             "seconds",
@@ -198,9 +203,11 @@ def _write_table(study: Study, trials: Sequence[Trial]) -> None:
     ]
     for trial in trials:
         score = "" if math.isnan(trial.score) else f"{trial.score:.6f}"
+        seen = reached(trial, study.search.lower_is_better)
+        pruned_at = "" if trial.state != "pruned" or math.isnan(seen) else f"{seen:.6f}"
         values = [harmless(str(trial.values[name])) for name in names]
         facts = [str(trial.best_epoch or ""), f"{trial.seconds:g}", trial.begun, trial.folder, harmless(trial.why)]
-        rows.append([str(trial.number), trial.state, score, *values, *facts])
+        rows.append([str(trial.number), trial.state, score, pruned_at, *values, *facts])
     write_text(study / "trials.csv", "".join(map(csv_line, rows)))
     best = ranked(trials, study.search.lower_is_better)
     if best:

@@ -51,14 +51,19 @@ def explain_command(
     A map that fails a check says so on its face. A film that is turned away has no answer and so no map, unless asked for.
     Exit 1 where no film could be read.
     """
-    from plainfilm.core.bundle import SHIPPED
-    from plainfilm.explain_jobs import explain_paths, open_model
+    from plainfilm.core.bundle import SHIPPED, Bundle
+    from plainfilm.core.words import printable
+    from plainfilm.explain_jobs import explain_paths, open_model, standing_of
+    from plainfilm.judge.audit.standing import audit_note
 
-    model, films = _model_and_films(places)
-    if model == SHIPPED:
-        print(f"note: no run or bundle was named, so the model inside is explained ({SHIPPED.stem})", file=sys.stderr)
+    place, films = _model_and_films(places)
+    model = open_model(place)
+    if isinstance(model, Bundle) and place == SHIPPED:
+        named = printable(f"{model.name}: {', '.join(model.classes)}")
+        print(f"note: no run or bundle was named, so the model inside is explained ({named})", file=sys.stderr)
+    print(f"note: {printable(audit_note(standing_of(model)))}", file=sys.stderr)
     explained = explain_paths(
-        open_model(model),
+        model,
         films,
         directory,
         classes=classes or (),

@@ -144,13 +144,14 @@ def check(
     seed: Annotated[int, typer.Option(min=0, help="Seed of the split that --fix draws.")] = 0,
 ) -> None:
     """Is a split sound? Patients, pictures and near twins on two sides, wrong labels, odd films. Exit 1 if it leaks."""
+    from plainfilm.core.files import real_path
     from plainfilm.prepare.ingest import PrepareOptions, refuse_taken
     from plainfilm.prepare.inspection import inspect, is_manifest, mend
 
     options = PrepareOptions(columns=pairs(columns, "--columns"), metadata=metadata)
     out = progress_on()
     refuse_taken(directory)
-    if directory.resolve() == target.resolve():
+    if real_path(directory) == real_path(target):
         raise BadConfig(f"-o {directory}: is what is checked; choose another folder")
     inspection = inspect(target, split_by=split_by, options=options, progress=out)
     page = inspection.write(directory)

@@ -75,7 +75,13 @@ def reproduce_command(
     try:
         reproduced = reproduce(chosen, opened, directory, instead, stated=stated, resume=resume, progress=progress_on())
     except KeyboardInterrupt:
-        raise Interrupted("stopped; what was finished is kept, go on with --resume") from None
+        from plainfilm.reproduce_checks import MANIFEST
+
+        is_begun = (directory / MANIFEST).is_file()
+        kept = (
+            "what was finished is kept, go on with --resume" if is_begun else f"nothing was written to {directory} yet"
+        )
+        raise Interrupted(f"stopped; {kept}") from None
     print_reproduction(reproduced)
     if reproduced.failed:
         raise typer.Exit(1)

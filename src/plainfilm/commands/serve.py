@@ -74,10 +74,10 @@ def serve_command(
     )
     key = _key(api_key_file)
     doors = Doors.named(key, allow_origin or (), allow_host or ())
+    opened = _bundle(bundle)  # before the port: what was named wrongly is told first
     with listening(host, port) as bound:
         from plainfilm.serve.api import create_app
 
-        opened = _bundle(bundle)
         application = create_app(opened, limits, doors)
         is_open = not key and not is_loopback(bound)
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from plainfilm.commands.app import STARTED, app
-from plainfilm.commands.typed import config_of, with_settings
-from plainfilm.core.search import search_of
+from plainfilm.commands.typed import stages_of, with_settings
+from plainfilm.core.search import Search, search_again, search_of
 from plainfilm.errors import BadRun
 from plainfilm.terminal import progress_on
 
@@ -28,7 +28,8 @@ def tune_command(
     recipe: Annotated[
         Path | None,
         typer.Option(
-            help="TOML file of settings, or default: those of the model inside. Options typed here come on top."
+            help="TOML file of settings, or default: those of the model inside. Options typed here come on top; a [finish] is left "
+            "out."
         ),
     ] = None,
     search: Annotated[
@@ -41,15 +42,20 @@ def tune_command(
         list[str] | None,
         typer.Option(
             metavar="NAME=RANGE",
-            help="Search this setting over LOW..HIGH, LOW..HIGH:log or A,B,C: any setting, and augment, a factor on the strength "
-            "of all augmentation. May be repeated.",
+            help="Search this setting over LOW..HIGH, LOW..HIGH:log or A,B,C: any setting, and augment, a factor on the strengths "
+            "of augmentation, which leaves flip and share as they are. May be repeated.",
         ),
     ] = None,
     trials: Annotated[
         int | None, typer.Option(min=1, help="Trials in all [20, or as many as --minutes allow].")
     ] = None,
     minutes: Annotated[
-        float, typer.Option(min=0, help="Time until this command ends; what then trains can go on later.")
+        float,
+        typer.Option(
+            min=0,
+            help="Time until this command ends; what then trains can go on later [0: no limit].",
+            show_default=False,
+        ),
     ] = 0.0,
     trial_minutes: Annotated[
         float | None, typer.Option(min=0, help="Time of each trial; the epochs follow from it.")
@@ -73,11 +79,7 @@ def tune_command(
 
     if trial_minutes is not None:
         settings["minutes"] = trial_minutes
-    is_told = bool(settings or recipe or search or over)
-    wanted = None
-    if is_told or not resume:
-        names = search.split(",") if search else []
-        wanted = search_of(config_of(recipe, settings, None), list(settings), names, over or [])
+    wanted = _search(directory, recipe, settings, search.split(",") if search else [], over or [], resume)
     opened = Manifest.open(manifest)
     if opened.is_changed:
         print(f"note: {opened.path} was changed since it was written", file=sys.stderr)
@@ -97,3 +99,20 @@ def tune_command(
     failed = tuning.tuned.of_state("failed")
     if failed and tuning.tuned.best is None:
         raise BadRun(f"no trial ended well, and {len(failed)} failed; the last: {failed[-1].why}", directory)
+
+
+def _search(
+    directory: Path, recipe: Path | None, settings: dict[str, Any], names: list[str], over: list[str], resume: bool
+) -> Search | None:
+    """What is asked for; None where a study is gone on with and nothing is said. directory: of the study."""
+    from plainfilm.core.study import Study
+
+    if resume and recipe is None:
+        return search_again(Study.open(directory).search, settings, names, over) if settings or names or over else None
+    first, last = stages_of(recipe, settings, directory, False)
+    if first is not None:
+        print(
+            f"note: {recipe}: its [finish] is left out: the first training is searched, and best.toml has no [finish]",
+            file=sys.stderr,
+        )
+    return search_of(first or last, list(settings), names, over)

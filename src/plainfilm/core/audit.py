@@ -21,6 +21,7 @@ from plainfilm.core.files import check_format, read_json, write_json
 from plainfilm.errors import BadRun
 
 FORMAT_VERSION = 1
+NOT_AUDITED = "Nobody has looked for shortcuts, leaks and weak points of this model"
 Verdict = Literal["pass", "warn", "fail", "unknown"]
 CHECKS = {
     "less": "Networks retrained on less",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -49,6 +50,9 @@ from plainfilm.errors import BadBundle, BadConfig, BadImage
 # What is compared of a probe; of the last two, what the calibration makes of the first two: how far it lies from the training
 # films, over the limit at which it would be turned away.
 _NUMBERS = ("logit", "embedding", "strength", "probability", "strangeness")
+_UPDATE = "Update plainfilm and its libraries"
+_ADVICE = re.compile(r"[.] (?:Copy|Export|A run) |[:;] (?:expected|name) ")
+_INSTALL_AGAIN = "install plainfilm again with pip install --force-reinstall, which brings it back"
 SHIPPED = Path(str(files("plainfilm.models").joinpath(f"default{SUFFIX}")))
 """The model inside the package: of recipes/default.toml."""
 
@@ -95,7 +99,8 @@ class Bundle:
         try:
             return cls._opened(path, content_of(path), threads)
         except BadBundle as error:
-            raise BadBundle(one_line(error.message), path) from error.__cause__
+            told = _of_own_model(error.message) if path == SHIPPED else error.message
+            raise BadBundle(one_line(told), path) from error.__cause__
 
     @classmethod
     def _opened(cls, path: Path, content: bytes, threads: int) -> Bundle:
@@ -147,7 +152,8 @@ class Bundle:
         try:
             return None if known is None else Audit.from_dict(known)
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as cause:
-            raise BadBundle(one_line(f"its audit is damaged ({cause}). {REMEDY}"), self.path) from cause
+            told = f"its audit is damaged ({cause}). {REMEDY}"
+            raise BadBundle(one_line(_of_own_model(told) if self.path == SHIPPED else told), self.path) from cause
 
     @property
     def predictor(self) -> Predictor:
@@ -166,7 +172,7 @@ class Bundle:
             if not worst <= tolerance:
                 raise BadBundle(
                     f"answers its probe {probe.name} otherwise than where it was made: a number is off by {worst:.3g}, "
-                    f"expected at most {tolerance:g}. Update plainfilm and its libraries, or export it on a machine like this one"
+                    f"expected at most {tolerance:g}. {_UPDATE}, or export it on a machine like this one"
                 )
             expected = probe.expected.get("gate")
             if found["gate"] != expected:
@@ -226,6 +232,18 @@ def write_bundle(
         raise BadBundle(f"was not written, since it would not open: {error.message}", path) from error
     with written_whole(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _of_own_model(message: str) -> str:
+    """What is wrong with the model inside the package, said to whoever named no bundle and has none to copy or to export.
+
+    message: what would be said of any other bundle; its advice is left out where it is none here.
+    """
+    if not SHIPPED.exists():
+        return f"plainfilm's own model is missing: {_INSTALL_AGAIN}"
+    if _UPDATE in message:
+        return f"plainfilm's own model {message.partition(_UPDATE)[0]}{_UPDATE}"
+    return f"plainfilm's own model is damaged ({_ADVICE.split(message, maxsplit=1)[0]}): {_INSTALL_AGAIN}"
 
 
 def _short(numbers: NDArray[np.float32]) -> Any:

@@ -15,6 +15,7 @@ Place = Callable[[float], float]
 
 _LOW, _SQUARE = 150, 236  # heights of the field
 _TOP = 7  # above it: half a number
+_TITLE = 18  # for what the upright axis counts
 _MARGIN = 36  # at its left, for the numbers of the upright axis
 _NO_LINE = 1  # so few places in a row are dots
 
@@ -44,7 +45,9 @@ def curves(
     x_title: str,
     told: str,
     *,
+    y_title: str = "",
     counts_x: bool = False,
+    across: Ends | None = None,
     ends: Ends | None = None,
     is_square: bool = False,
     has_diagonal: bool = False,
@@ -52,37 +55,40 @@ def curves(
     """Lines over one axis. lines: one of them at least has a place that is known; the first lie uppermost.
 
     told: what they show, in words. counts_x: x counts, so that only whole numbers stand below it.
-    ends: of the upright axis; what the lines need where None. is_square: about as high as wide.
+    y_title: what the upright axis counts, above it. across, ends: of the level and of the upright axis; what the lines need where
+    None. is_square: about as high as wide.
     has_diagonal: a dotted line from corner to corner, which is guessing.
     """
     known = [place for line in lines for place in line.known]
-    across = Scale(min(x for x, _ in known), max(x for x, _ in known), counts=counts_x)
+    level = Scale(*(across or (min(x for x, _ in known), max(x for x, _ in known))), counts=counts_x)
     up = Scale(*(ends or (min(y for _, y in known), max(y for _, y in known))))
-    bottom = _TOP + (_SQUARE if is_square else _LOW)
+    top = _TOP + (_TITLE if y_title else 0)
+    bottom = top + (_SQUARE if is_square else _LOW)
 
     def x_of(value: float) -> float:
-        return LEFT + _MARGIN + across.share(value) * (RIGHT - LEFT - _MARGIN - 6)
+        return LEFT + _MARGIN + level.share(value) * (RIGHT - LEFT - _MARGIN - 6)
 
     def y_of(value: float) -> float:
-        return bottom - up.share(value) * (bottom - _TOP)
+        return bottom - up.share(value) * (bottom - top)
 
     drawn = [
-        *_grid(across, up, x_of, y_of, bottom),
+        *_grid(level, up, x_of, y_of, bottom),
         text(WIDTH / 2 + _MARGIN / 2, bottom + 28, x_title, "middle", is_soft=True),
+        *([text(LEFT, _TOP + 3, y_title, "start", is_soft=True)] if y_title else []),
     ]
     if has_diagonal:
-        corners = points([(x_of(across.low), y_of(up.low)), (x_of(across.high), y_of(up.high))])
+        corners = points([(x_of(level.low), y_of(up.low)), (x_of(level.high), y_of(up.high))])
         drawn.append(element("polyline", points=corners, class_="dotted"))
     drawn += [piece for line in reversed(lines) for piece in _drawn(line, x_of, y_of)]
     return svg(title, told, bottom + 33, drawn)
 
 
-def _grid(across: Scale, up: Scale, x_of: Place, y_of: Place, bottom: float) -> Iterator[Html]:
+def _grid(level: Scale, up: Scale, x_of: Place, y_of: Place, bottom: float) -> Iterator[Html]:
     """The round numbers of both axes, and a line at each height."""
     for value in up.values:
         yield rule(LEFT + _MARGIN, RIGHT, y_of(value))
         yield text(LEFT + _MARGIN - 6, y_of(value) + 4, f"{value:,.10g}", "end", is_soft=True)
-    for value in across.values:
+    for value in level.values:
         yield text(x_of(value), bottom + 14, f"{value:,.10g}", "middle", is_soft=True)
 
 

@@ -41,6 +41,11 @@ def cannot_write(path: Path | str, error: OSError) -> CannotWrite:
     return CannotWrite(f"cannot be written: {reason}. {remedy}", path)
 
 
+def real_path(path: Path) -> Path:
+    """Where the path leads, whole and without links; a circle of links leads to itself, where Path.resolve() may raise."""
+    return Path(os.path.realpath(path))
+
+
 def make_directory(path: Path) -> Path:
     """Make the directory `path` and those above it. Raises CannotWrite where that fails."""
     try:

@@ -180,10 +180,7 @@ class Recipe:
             {"name": network.name, **network.sections, "claimed": _filled(asdict(network.claimed))}
             for network in self.networks
         ]
-        plain = {
-            name: getattr(self, name)
-            for name in (*_TEXTS, "year", *_LISTS)
-        }
+        plain = {name: getattr(self, name) for name in (*_TEXTS, "year", *_LISTS)}
         tables = {"merge": self.merge, "had": self.had, "split": _filled(asdict(self.split))}
         values: dict[str, Any] = _speakable(
             {**_filled(plain), **_filled(tables), **self.sections, "networks": networks}

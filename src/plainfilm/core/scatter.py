@@ -10,7 +10,7 @@ from plainfilm.core.html import Html, element
 from plainfilm.core.looks import shortened
 from plainfilm.core.strokes import LEFT, RIGHT, WIDTH, Scale, rule, svg, text
 
-_TOP, _FIELD = 7, 150
+_TOP, _FIELD = 25, 150  # above the field: what its upright axis counts
 _MARGIN = 40  # at its left, for the numbers of the upright axis
 _LETTER = 6.2  # width of one below the axis
 _LABELS = 6  # numbers below an axis, at most
@@ -36,9 +36,16 @@ class _Across(NamedTuple):
 
 
 def scatter(
-    title: str, dots: Sequence[Dot], x_title: str, told: str, *, is_log: bool = False, choices: Sequence[str] = ()
+    title: str,
+    dots: Sequence[Dot],
+    x_title: str,
+    y_title: str,
+    told: str,
+    *,
+    is_log: bool = False,
+    choices: Sequence[str] = (),
 ) -> Html:
-    """Points, one of them at least. told: what they show, in words. is_log: the axis counts in factors.
+    """Points, one of them at least. told: what they show, in words. is_log: the level axis counts in factors.
 
     choices: names in a row below the axis, for points whose x is a place among them.
     """
@@ -51,7 +58,7 @@ def scatter(
         share = (value - across.low) / (across.high - across.low)
         return LEFT + _MARGIN + 8 + share * (RIGHT - LEFT - _MARGIN - 16)
 
-    drawn = []
+    drawn = [text(LEFT, _TOP - 15, y_title, "start", is_soft=True)]
     for value in up.values:
         drawn += [
             rule(LEFT + _MARGIN, RIGHT, bottom - up.share(value) * _FIELD),

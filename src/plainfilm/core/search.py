@@ -1,7 +1,7 @@
 """What `plainfilm tune` searches: settings with their ranges around fixed ones, checked by TrainConfig; in and out of text.
 
 A range is written as it is typed: `learning-rate=1e-4..1e-2:log`, `dropout=0..0.5`, `size=96,128,160`. Besides the settings of
-TrainConfig there is `augment`, a factor on the strength of all augmentation.
+TrainConfig there is `augment`, a factor on the strengths of augmentation: all of it but flip and share.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-from plainfilm.core.config import TrainConfig, did_you_mean
+from plainfilm.core.config import TYPED, TrainConfig, did_you_mean
 from plainfilm.errors import BadConfig
 
 Value = float | int | str | bool
@@ -180,6 +180,22 @@ def search_of(config: TrainConfig, fixed: Sequence[str], names: Sequence[str], o
     )
 
 
+def search_again(begun: Search, settings: Mapping[str, Any], names: Sequence[str], over: Sequence[str]) -> Search:
+    """What the options of the command line ask for where a search goes on: all that is not typed is as it was begun.
+
+    settings: that were typed, and are not searched. names, over: as in `search_of`; names say all that is searched.
+    Raises BadConfig as `search_of` does.
+    """
+    config = begun.config.with_changes(settings, TYPED)
+    given = [_parted(text)[0] for text in over]
+    kept = {
+        name: text for name, text in begun.texts.items() if not names and name not in settings and name not in given
+    }
+    return search_of(
+        config, list(settings), names or [*kept, *given], [*over, *(f"{name}={kept[name]}" for name in kept)]
+    )
+
+
 def range_of(name: str, text: str) -> Range:
     """A range out of its text. name: of a setting. Raises BadConfig."""
     name = _known(name, "--over")
@@ -255,7 +271,9 @@ def _known(name: str, option: str) -> str:
     own = name.strip().replace("-", "_")
     known = [AUGMENT, *_SETTINGS]
     if own not in known:
-        raise BadConfig(f'{option}: no setting is called "{name.strip()}"{did_you_mean(own, known)}')
+        every = ", ".join(_dashed(one) for one in known if one not in _NOT_SEARCHED)
+        meant = did_you_mean(own, known) or f"; these can be searched: {every}"
+        raise BadConfig(f'{option}: no setting is called "{name.strip()}"{meant}')
     if own in _NOT_SEARCHED:
         raise BadConfig(f"{option}: {_dashed(own)} cannot be searched: {_NOT_SEARCHED[own]}")
     return own
@@ -267,8 +285,19 @@ def _between(name: str, low: str, high: str, *, is_log: bool) -> Range:
     first, last = (end if isinstance(end, int | float) and not isinstance(end, bool) else None for end in ends)
     if first is None or last is None:
         raise BadConfig(f"{where}: only numbers have ends; list the values, such as A,B,C")
-    if not (math.isfinite(first) and math.isfinite(last) and first < last):
-        raise BadConfig(f"{where}: expected two numbers, the lower one first")
+    for end in (first, last):
+        if math.isnan(end):
+            raise BadConfig(f"{where}: nan is no number, and cannot be an end")
+        if math.isinf(end):
+            raise BadConfig(
+                f"{where}: {end} cannot be an end, since a range has two finite ones; list the values, such as 1,2,inf"
+            )
+    if first == last:
+        raise BadConfig(f"{where}: both ends are {last}, which is one value: give it by --{_dashed(name)}")
+    if first > last:
+        raise BadConfig(
+            f"{where}: the ends stand the wrong way round; write {high.strip()}..{low.strip()}, the lower one first"
+        )
     if is_log and first <= 0:
         raise BadConfig(f"{where}: a range in log begins above 0")
     return Range(name, first, last, is_log)

@@ -11,10 +11,11 @@ trials.csv, tune.json, tune.html
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -34,6 +35,7 @@ class Study:
 
     directory: where it lies. search: what is searched and what is fixed. wanted: how many trials, 0 for as many as time allows.
     fingerprint, manifest_path: of the manifest that it was begun on, test films included. test_films: how many those are.
+    begun: what made it, as `provenance` gives it.
     """
 
     directory: Path
@@ -42,6 +44,7 @@ class Study:
     fingerprint: str
     manifest_path: Path
     test_films: int
+    begun: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
     def is_study(directory: Path) -> bool:
@@ -69,7 +72,8 @@ class Study:
         seen = manifest.without_test(search.config.split)
         seen.write(directory / "manifest.csv")
         test_films = int((manifest.films[search.config.split] == "test").sum())
-        study = cls(directory, search, wanted, manifest.fingerprint, manifest.path.resolve(), test_films)
+        made = provenance(search.config.seed, manifest=manifest.fingerprint)
+        study = cls(directory, search, wanted, manifest.fingerprint, manifest.path.resolve(), test_films, made)
         write_text(study / "fixed.toml", search.config.to_toml())
         write_json(
             study / "search.json",
@@ -80,7 +84,7 @@ class Study:
                 "manifest": str(study.manifest_path),
                 "manifest_fingerprint": study.fingerprint,
                 "test_films_left_out": test_films,
-                "made": provenance(search.config.seed, manifest=study.fingerprint),
+                "made": made,
             },
         )
         return study
@@ -101,6 +105,7 @@ class Study:
                 str(about["manifest_fingerprint"]),
                 Path(about["manifest"]),
                 int(about["test_films_left_out"]),
+                dict(about.get("made", {})),
             )
         except (BadConfig, KeyError, TypeError, ValueError, AttributeError) as cause:
             raise BadRun(f"is damaged: {cause}", directory) from cause
@@ -117,18 +122,10 @@ class Study:
             )
         if search is None:
             return
-        own, other = self.search.texts, search.texts
-        ranges = [
-            f"{name} was {own.get(name, 'not searched')} and is {other.get(name, 'not searched')}"
-            for name in {**own, **other}
-            if own.get(name) != other.get(name)
-        ]
-        before, after = asdict(self.search.config), asdict(search.config)
-        settings = [f"{name} was {before[name]} and is {after[name]}" for name in before if before[name] != after[name]]
-        if ranges or settings:
+        told = [*_differing(self.search, search)]
+        if told:
             raise BadRun(
-                f"was begun with another search: {'; '.join([*ranges, *settings])}. Type nothing of it to go on as it began, "
-                "or choose another -o",
+                f"was begun with another search: {'; '.join(told)}. Type nothing of it to go on as it began, or choose another -o",
                 self.directory,
             )
 
@@ -154,3 +151,16 @@ class Study:
         except Timeout:
             return None
         return lock
+
+
+def _differing(own: Search, other: Search) -> Iterator[str]:
+    """What of a search was another before, in words; each setting once."""
+    ranges, others = own.texts, other.texts
+    before, after = asdict(own.config), asdict(other.config)
+    for name in {**ranges, **others, **before}:
+        if ranges.get(name) != others.get(name):
+            fixed = f"not searched but fixed at {after[name]}" if name in after else "not searched"
+            yield f"{name} was {ranges.get(name, 'not searched')} and is {others.get(name, fixed)}"
+        elif before.get(name) != after.get(name):
+            tried = "first tried at " if name in ranges else ""
+            yield f"{name} was {tried}{before[name]} and is {tried}{after[name]}"

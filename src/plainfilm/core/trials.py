@@ -19,6 +19,7 @@ FORMAT_VERSION = 1
 State = Literal["running", "complete", "pruned", "failed"]
 _FULL_TRIALS = 4  # complete ones before any is pruned
 _FIRST_COURSE = 0.2  # before it scores say too little of where a training will end
+AT_RANDOM = 8  # trials before the search learns from them; the first of these takes the settings as they were given
 _ERROR = 0.05  # chance of even one setting that is said to matter and does not
 
 
@@ -62,9 +63,18 @@ class Importance:
     chance: float
     p: float
 
+    @property
+    def is_above_chance(self) -> bool:
+        """Whether its whole interval lies above what chance gives."""
+        return self.value.low > self.chance
+
+    def is_rare(self, settings: int) -> bool:
+        """Whether few enough shuffles give as much. settings: how many are asked about at once."""
+        return self.p <= most_p(settings)
+
     def is_told(self, settings: int) -> bool:
-        """Whether the trials tell that it matters. settings: how many are asked about at once (Bonferroni)."""
-        return self.p <= _ERROR / settings and self.value.low > self.chance
+        """Whether the trials tell that it matters. settings: how many are asked about at once."""
+        return self.is_rare(settings) and self.is_above_chance
 
 
 @dataclass(frozen=True)
@@ -76,6 +86,7 @@ class Tuned:
     importances: one a setting, the largest first; empty where there are too few trials to ask.
     wanted: how many trials were asked for; 0 where only time was. films, groups: of the validation split.
     test_films: how many were taken out before the search began. manifest: where it lay. made: as `provenance` gives it.
+    begun: the same of when the study was begun; empty where unknown. directory: of the study, as it was typed; "" where unknown.
     """
 
     search: Search
@@ -88,6 +99,8 @@ class Tuned:
     test_films: int
     manifest: str
     made: Mapping[str, Any] = field(default_factory=dict)
+    begun: Mapping[str, Any] = field(default_factory=dict)
+    directory: str = ""
 
     @property
     def best(self) -> Trial | None:
@@ -129,6 +142,8 @@ class Tuned:
             "test_films_left_out": self.test_films,
             "manifest": self.manifest,
             "made": dict(self.made),
+            "begun": dict(self.begun),
+            "study": self.directory,
         }
 
     @classmethod
@@ -150,6 +165,8 @@ class Tuned:
             int(value["test_films_left_out"]),
             str(value["manifest"]),
             value["made"],
+            value.get("begun", {}),
+            str(value.get("study", "")),
         )
 
     @classmethod
@@ -161,6 +178,19 @@ class Tuned:
             return cls.from_dict(value)
         except (KeyError, TypeError, ValueError) as cause:
             raise BadRun(f"is damaged ({cause})", path) from cause
+
+
+def most_p(settings: int) -> float:
+    """The largest p that tells a setting from chance, of so many that are asked about at once (Bonferroni)."""
+    return _ERROR / settings
+
+
+def reached(trial: Trial, lower_is_better: bool) -> float:
+    """Its score; of a pruned trial the best that it had; NaN where it has none."""
+    if trial.state != "pruned" or not trial.curve:
+        return trial.score
+    scores = [score for _, score in trial.curve]
+    return min(scores) if lower_is_better else max(scores)
 
 
 def ranked(trials: Iterable[Trial], lower_is_better: bool) -> list[Trial]:

@@ -29,6 +29,7 @@ from plainfilm.core.page import (
     code,
     colour_scale,
     film,
+    headline,
     joined,
     mark,
     numbers,
@@ -41,6 +42,8 @@ from plainfilm.core.page import (
     texts,
 )
 from plainfilm.core.words import counted
+from plainfilm.judge.audit.page import verdict_block
+from plainfilm.judge.audit.standing import Standing
 from plainfilm.judge.overlay import Shown, jpeg, number, with_alarm
 
 MOST_ON_PAGE = 100
@@ -92,11 +95,12 @@ class Pictured:
 
 
 def explain_page(
-    explainer: Explainer, maps: pd.DataFrame, pictured: Sequence[Pictured], made: Mapping[str, Any]
+    explainer: Explainer, audited: Standing, maps: pd.DataFrame, pictured: Sequence[Pictured], made: Mapping[str, Any]
 ) -> str:
-    """The page as HTML. maps: the table of explain.csv. pictured: the first of its maps."""
+    """The page as HTML. audited: what is known of the model. maps: the table of explain.csv. pictured: the first of its maps."""
     mapped = maps[maps["class"] != ""]
-    sections = [_summary(explainer, mapped, pictured)] if len(mapped) else []
+    sections = [section("The model's score", _audit(audited))]
+    sections += [_summary(explainer, mapped, pictured)] if len(mapped) else []
     if pictured:
         sections.append(section("Maps", pairs(_couple(one) for one in pictured)))
     sections += _tables(mapped, maps[maps["class"] == ""], has_shuffled=bool(explainer.shuffled))
@@ -104,6 +108,13 @@ def explain_page(
     if pictured:
         lead += f", {pictured[0].places} places each"
     return page("What the network sees", sections, lead=lead, footer=_footer(made))
+
+
+def _audit(audited: Standing) -> Html:
+    """What the audit of the model says: where it looks matters as much as what its score is worth."""
+    if audited.audit is None:
+        return headline("note", "Audit: None", audited.why_not)
+    return verdict_block(audited.audit)
 
 
 def _summary(explainer: Explainer, mapped: pd.DataFrame, pictured: Sequence[Pictured]) -> Section:

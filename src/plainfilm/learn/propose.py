@@ -10,11 +10,10 @@ import optuna
 from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 
 from plainfilm.core.search import Search, Values
-from plainfilm.core.trials import Trial
+from plainfilm.core.trials import AT_RANDOM, Trial
 from plainfilm.learn.sampling import seed_of
 from plainfilm.learn.trial_store import be_quiet, distributions, frozen
 
-_AT_RANDOM = 8  # trials before TPE begins to learn from them
 _TPE_DRAWS, _RANDOM_DRAWS = 10, 30
 _LISTED = 20_000  # as many different trials can be listed one by one
 
@@ -34,7 +33,7 @@ def proposed(search: Search, trials: Sequence[Trial], seed: int) -> Values | Non
     for draw in range(_TPE_DRAWS + _RANDOM_DRAWS):
         draw_seed = seed_of(seed, 5, len(trials), draw) % 2**32
         sampler: BaseSampler = (
-            TPESampler(n_startup_trials=_AT_RANDOM, seed=draw_seed) if draw < _TPE_DRAWS else RandomSampler(draw_seed)
+            TPESampler(n_startup_trials=AT_RANDOM, seed=draw_seed) if draw < _TPE_DRAWS else RandomSampler(draw_seed)
         )
         values = _drawn(search, trials, sampler)
         if search.config_of(values) not in tried:

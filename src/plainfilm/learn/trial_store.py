@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import optuna
 from filelock import FileLock
@@ -19,42 +21,58 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from plainfilm.core.search import Range, Search, Values
 from plainfilm.core.trials import State, Trial
+from plainfilm.core.words import counted, one_line
 from plainfilm.errors import BadRun
 
 _NAME = "plainfilm tune"
 _STEPS = 10_000  # Optuna counts steps in whole numbers: the course in ten-thousandths
+_REMEDY = "bring it back from a copy, or begin another study with -o"
 _STATES: dict[TrialState, State] = {
     TrialState.RUNNING: "running",
     TrialState.COMPLETE: "complete",
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
 }
+_UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, IndexError, AssertionError)
 _OPTUNA_STATES = {state: theirs for theirs, state in _STATES.items()}
 
 
 class TrialStore:
     """The trials of one study. Who begins or ends a trial holds the study's lock; scores are told without it.
 
-    Raises BadRun where the journal is damaged.
+    Raises BadRun where the journal is damaged, or tells of fewer trials than there are runs; then it is left as it is.
     """
 
     def __init__(self, path: Path, search: Search) -> None:
         be_quiet()
-        self._path = path
+        runs = _runs_beside(path)  # before the journal is read: a trial is in it before it has a run
+        if runs and not _has_line(path):
+            what = "is empty" if path.exists() else "is missing"
+            raise BadRun(f"{what}, but trials/ holds {counted(len(runs), 'run')}: {_REMEDY}", path)
         self._distributions = distributions(search)
         lock = _JournalLock(path)
         lock.acquire()  # two processes that open a new journal at once make one study in it
         try:
             backend = JournalFileBackend(str(path), lock_obj=lock)  # type: ignore[arg-type]  # has its methods, not its base
             self._storage = JournalStorage(backend)
+            if runs and not self._storage.get_all_studies():
+                raise ValueError("its first lines are gone")
             if not self._storage.get_all_studies():
                 side = StudyDirection.MINIMIZE if search.lower_is_better else StudyDirection.MAXIMIZE
                 self._storage.create_new_study([side], _NAME)
             self._study = self._storage.get_study_id_from_name(_NAME)
-        except (KeyError, ValueError, TypeError, AttributeError) as cause:
-            raise BadRun(f"is damaged ({cause}): no line of it may be changed", path) from cause
+            told = len(self.trials())
+        except _UNREADABLE as cause:
+            line = _damaged_line(path)
+            where = f" in line {line}" if line else ""
+            raise BadRun(f"is damaged{where} ({one_line(str(cause), 120)}): {_REMEDY}", path) from cause
         finally:
             lock.release()
+        if runs and runs[-1] >= told:
+            raise BadRun(
+                f"tells of {counted(told, 'trial')}, but trials/ holds a run {runs[-1]:04d}, so lines of it are lost: {_REMEDY}",
+                path,
+            )
 
     def trials(self) -> list[Trial]:
         """All trials so far, of all processes, by number."""
@@ -96,6 +114,49 @@ class TrialStore:
 
     def _id(self, trial: Trial) -> int:
         return self._storage.get_trial_id_from_study_id_trial_number(self._study, trial.number)
+
+
+def _runs_beside(path: Path) -> list[int]:
+    """The numbers of the trials whose folders lie beside a journal, in order."""
+    folder = path.parent / "trials"
+    return sorted(int(run.name) for run in folder.iterdir() if run.name.isdecimal()) if folder.is_dir() else []
+
+
+def _has_line(path: Path) -> bool:
+    """Whether a journal is there, and has a whole line."""
+    try:
+        with path.open("rb") as file:
+            return file.readline().endswith(b"\n")
+    except FileNotFoundError:
+        return False
+
+
+def _damaged_line(path: Path) -> int:
+    """The first line of a journal that cannot be read, from 1; 0 where each can."""
+    lines = _Lines()
+    storage = JournalStorage(lines)  # type: ignore[arg-type]  # has its methods, not its base
+    for number, line in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            lines.logs.append(json.loads(line))
+            storage.get_all_studies()  # reads the line that came
+        except _UNREADABLE:
+            return number
+    return 0
+
+
+class _Lines:
+    """A journal in memory, as Optuna wants one."""
+
+    def __init__(self) -> None:
+        self.logs: list[dict[str, Any]] = []
+
+    def read_logs(self, log_number_from: int) -> list[dict[str, Any]]:
+        """The lines from that one on."""
+        return self.logs[log_number_from:]
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """Add lines."""
+        self.logs += logs
 
 
 class _JournalLock:

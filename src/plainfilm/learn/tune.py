@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from filelock import FileLock
 
+from plainfilm.core.config import TrainConfig
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.progress import Progress
 from plainfilm.core.run import Run
@@ -38,6 +39,8 @@ from plainfilm.learn.trial_store import TrialStore
 _MOST_BEGINNINGS = 3  # of a trial whose process dies under it
 # What a trial's settings may be to blame for: the study goes on. All else (a full disk, films that are gone) ends it.
 _OF_A_TRIAL = (BadRun, BadConfig, WeightsUnavailable, RuntimeError, ValueError, AssertionError, MemoryError)
+
+_TOO_SMALL = ("Output size is too small", "Kernel size can't be greater than actual input size")  # as torch says it
 
 
 def check_networks(search: Search, classes: tuple[str, ...], progress: Progress) -> None:
@@ -171,7 +174,7 @@ class _Training:
                 raise
             return
         except _OF_A_TRIAL as error:
-            why = one_line(str(error) or type(error).__name__)
+            why = one_line(_why(error, self.config))
             self.store.end(self.trial, "failed", why=why, seconds=round(time.monotonic() - begun, 1))
             self.progress.say(f"trial {self.trial.number} failed: {why}")
             self._let_go()
@@ -215,6 +218,17 @@ class _Training:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+
+
+def _why(error: Exception, config: TrainConfig) -> str:
+    """What a trial failed by, and what to do where that is known."""
+    said = str(error) or type(error).__name__
+    if any(sign in said for sign in _TOO_SMALL):
+        return (
+            f"films of size {config.size} are too small for network {config.model}, whose layers shrink them to nothing; "
+            f"search larger sizes, or another network (torch said: {said})"
+        )
+    return said
 
 
 def _drop_weights(study: Study, trials: list[Trial], keep: int) -> None:

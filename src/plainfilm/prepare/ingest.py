@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from plainfilm.core.files import cannot_write, make_directory, provenance, write_text
+from plainfilm.core.files import cannot_write, make_directory, provenance, real_path, write_text
 from plainfilm.core.manifest import COLUMNS, SPLITS, Manifest, shown, typed
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.errors import BadConfig, BadManifest, BadSource
@@ -59,7 +59,7 @@ def prepare(
     """
     options = options or PrepareOptions()
     out: Progress = progress or Silence()
-    source, directory = Path(source).resolve(), Path(directory)
+    source, directory = real_path(Path(source)), Path(directory)
     refuse_taken(directory)
     listing, films, notes = list_films(source, directory, options, out)
     if listing.layout == "sides" and not options.resplit:
@@ -86,7 +86,7 @@ def prepare(
         "layout": listing.layout,
         "notes": notes,
         "hints": hints,
-        "provenance": provenance(options.plan.seed, source=str(source.resolve())),
+        "provenance": provenance(options.plan.seed, source=str(source)),
     }
     make_directory(directory)
     manifest = Manifest(films, classes, listing.root, info)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from plainfilm.core.files import make_directory, provenance, write_text
+from plainfilm.core.files import make_directory, provenance, real_path, write_text
 from plainfilm.core.manifest import COLUMNS, SPLIT_COLUMN, SPLITS, Manifest, typed
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.errors import BadConfig, BadManifest, BadSource
@@ -77,7 +77,7 @@ def inspect(
         if options and (options.columns or options.metadata):
             raise BadConfig(f"{target} is a manifest, which needs neither --columns nor --metadata")
         return _inspect_manifest(Manifest.open(target), split_by or "split", out)
-    return _inspect_source(target.resolve(), split_by, options or PrepareOptions(), out)
+    return _inspect_source(real_path(target), split_by, options or PrepareOptions(), out)
 
 
 def is_manifest(target: Path) -> bool:

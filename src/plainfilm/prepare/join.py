@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from plainfilm.core.files import real_path
 from plainfilm.core.manifest import read_table, shown
 from plainfilm.errors import BadSource
 from plainfilm.prepare.listing import Listing, known_split
@@ -41,7 +42,7 @@ def join_metadata(listing: Listing, path: Path | None, columns: Mapping[str, str
         values = list(table[name])
         theirs = pd.Series([values[row] if row >= 0 else "" for row in place], index=films.index, dtype=object)
         if name == "mask_path":
-            theirs = theirs.map(lambda mask: str((path.parent / mask).resolve()) if mask else "")
+            theirs = theirs.map(lambda mask: str(real_path(path.parent / mask)) if mask else "")
         if name == "split":
             theirs = theirs.map(lambda split: known_split(split, path))
         if name == "label":
@@ -72,7 +73,7 @@ def _matched(listing: Listing, values: list[str], path: Path) -> NDArray[np.int6
     """
     paths = [Path(film) for film in listing.rows["path"]]
     ways = [
-        ([str((path.parent / value).resolve()) for value in values], [str(film.resolve()) for film in paths]),
+        ([str(real_path(path.parent / value)) for value in values], [str(real_path(film)) for film in paths]),
         (values, [film.relative_to(listing.root).as_posix() for film in paths]),
         ([Path(value).name.lower() for value in values], [film.name.lower() for film in paths]),
         ([value.lower() for value in values], [film.stem.lower() for film in paths]),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from plainfilm.core.files import real_path
 from plainfilm.core.manifest import read_table, shown
 from plainfilm.core.words import counted
 from plainfilm.errors import BadSource
@@ -30,10 +31,10 @@ def list_table(path: Path, columns: Mapping[str, str]) -> Listing:
         raise BadSource(
             f"gives paths with backslashes ({rows['path'].iloc[0]}): write them with /, as on any system", path
         )
-    rows["path"] = [str((path.parent / film).resolve()) for film in rows["path"]]
+    rows["path"] = [str(real_path(path.parent / film)) for film in rows["path"]]
     rows, notes = _one_row_a_film(rows, path)
     if "mask_path" in rows:
-        rows["mask_path"] = [str((path.parent / mask).resolve()) if mask else "" for mask in rows["mask_path"]]
+        rows["mask_path"] = [str(real_path(path.parent / mask)) if mask else "" for mask in rows["mask_path"]]
     if "split" in rows:
         rows["split"] = [known_split(name, path) for name in rows["split"]]
     has_split = "split" in rows and bool((rows["split"] != "").any())

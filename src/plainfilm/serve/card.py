@@ -13,7 +13,7 @@ from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
-from plainfilm.core.audit import Verdict
+from plainfilm.core.audit import NOT_AUDITED, Verdict
 from plainfilm.core.bundle import Bundle
 from plainfilm.core.html import Html, breakable
 from plainfilm.core.page import Level, Section, headline, page
@@ -65,7 +65,7 @@ def _verdict(bundle: Bundle) -> Section:
     """What one should know first: what the audit says of the score, or that nobody has looked."""
     audit = bundle.audit
     if audit is None:
-        told = headline("note", "Audit: none", "Nobody has looked for shortcuts, leaks and weak points of this model")
+        told = headline("note", "Audit: none", NOT_AUDITED)
     else:
         told = headline(_LEVELS[audit.verdict], f"Audit: {audit.verdict.capitalize()}", audit.headline)
     return Section("Verdict", told)

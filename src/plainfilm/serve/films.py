@@ -126,10 +126,10 @@ def _in_folder(folder: Path) -> Iterator[NamedFilm]:
     """All films below a folder. Linked folders are not entered, since they may lead round in a circle; nor are our own pictures."""
     try:
         with os.scandir(folder) as entries:
-            kinds = {
+            kinds = {  # is_file() last: asked of a circle of links, it raises
                 entry.name: entry.is_dir(follow_symlinks=False)
                 for entry in entries
-                if entry.is_dir(follow_symlinks=False) or entry.is_symlink() or entry.is_file()  # asked of a circle of links, the last raises
+                if entry.is_dir(follow_symlinks=False) or entry.is_symlink() or entry.is_file()
             }
     except OSError as cause:
         yield _named(folder, f"is a folder that cannot be read ({cause.strerror or cause})")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
-from plainfilm.core.audit import Audit
+from plainfilm.core.audit import NOT_AUDITED, Audit
+from plainfilm.core.bundle import Bundle
 from plainfilm.core.run import Run
 from plainfilm.errors import BadRun
 from plainfilm.judge.audit.text import headline_text
@@ -41,6 +42,16 @@ def standing(run: Run) -> Standing:
             None, f"The audit here is of other weights ({made_of:.12}, not {weights:.12}), so it is not shown."
         )
     return Standing(audit, "")
+
+
+def bundle_standing(bundle: Bundle) -> Standing:
+    """The audit that travels in a bundle, which is of its weights, or that there is none. Raises BadBundle where it is damaged."""
+    return Standing(bundle.audit, "" if bundle.audit else f"{NOT_AUDITED}.")
+
+
+def audit_note(known: Standing) -> str:
+    """`audit of this model: FAIL: Accuracy 0.96, ...`, or that there is none."""
+    return known.why_not if known.audit is None else f"audit of this model: {headline_text(known.audit)}"
 
 
 def standing_text(run: Run) -> str:

@@ -24,7 +24,13 @@ from plainfilm.core.page import (
 from plainfilm.core.reproduction import WAYS, Counts, Reproduction, Trained, Way
 from plainfilm.core.words import counted
 from plainfilm.judge.evaluate import SPLIT_NAMES
-from plainfilm.judge.reproduce.words import WAY_WORDS, setting_name, setting_value, why_not_comparable
+from plainfilm.judge.reproduce.words import (
+    WAY_WORDS,
+    sees_lungs_alone,
+    setting_name,
+    setting_value,
+    why_not_comparable,
+)
 
 NOT_COMPARABLE = "Not comparable with the claim"
 _SPLITS = ("train", "val", "test")
@@ -44,9 +50,13 @@ def caveats(reproduction: Reproduction) -> Iterator[Html]:
     yield from _changed(reproduction)
     not_stated = reproduction.recipe.not_stated
     if not_stated:
-        yield heading("What its source does not state, and what was taken")
+        yield heading("What our notes of its source do not state, and what was taken")
         yield bullets(not_stated)
-    if not (reasons or reproduction.recipe.not_stated or _changes(reproduction)):
+    differs = reproduction.recipe.differs
+    if differs:
+        yield heading("What is otherwise here than in its source")
+        yield bullets(differs)
+    if not (reasons or not_stated or differs or _changes(reproduction)):
         yield paragraph("Nothing is known to differ from the recipe but the films and the machine.")
 
 
@@ -82,15 +92,17 @@ def _fewer_films(reproduction: Reproduction) -> Iterator[Html]:
 
 def _about_films(reproduction: Reproduction) -> Iterator[str]:
     if not reproduction.recipe.had:
-        yield "Its source does not say how many films of each class it had."
+        yield "How many films of each class it had is not in our notes of its source."
     for label, films in reproduction.left_out.items():
         yield f"{counted(films, 'film')} of “{label}” {'is' if films == 1 else 'are'} left out: the recipe has no such class."
     if reproduction.without_lungs:
         used = sum(_by_class(reproduction.films.get("leak-free", {})).values())
         of = f" of {used:,} ({reproduction.without_lungs / used:.1%})" if used else ""
+        lungs_alone = [each.name for each in reproduction.recipe.networks if sees_lungs_alone(reproduction, each)]
+        black = " The other ways, which show the lungs alone, show them all black." if lungs_alone else ""
         yield (
             f"In {counted(reproduction.without_lungs, 'film')}{of} no lungs were found; “{WAY_WORDS['no-lungs']}” shows them "
-            "as they are."
+            f"as they are.{black}"
         )
 
 
@@ -141,6 +153,8 @@ def films_of_ways(reproduction: Reproduction) -> Iterator[Html]:
     sums = [sum(_count(reproduction, way, split, name) for name in recipe.classes) for way, split in columns]
     footer = [["All films", _had(sum(recipe.had.values()) or None), *(f"{films:,}" for films in sums)]]
     yield paragraph(
+        "The own split is drawn at random over films, but held to as many films of each class in each part as the leak-free one "
+        "has, so that the two differ in which films alone; its authors need not have done that. "
         f"“{WAY_WORDS['no-lungs'].capitalize()}” has the films of the {WAY_WORDS['leak-free']}, in the same places."
     )
     yield _chart(reproduction, ways)

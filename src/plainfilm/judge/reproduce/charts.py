@@ -85,13 +85,16 @@ def _ends(interval: Interval) -> list[float]:
 # Learning -------------------------------------------------------------------------------------------------------------
 
 
-def learning_curves(histories: Mapping[Way, History]) -> Html:
-    """Loss and scores epoch by epoch, the ways in one chart; nothing where no epoch is recorded."""
-    charts = [chart for title, keys in _COURSES.values() if (chart := _course(title, keys, histories))]
+def learning_curves(histories: Mapping[Way, History], is_augmented: bool) -> Html:
+    """Loss and scores epoch by epoch, the ways in one chart; nothing where no epoch is recorded.
+
+    is_augmented: whether films are varied in training, so that its scores are of varied films.
+    """
+    charts = [chart for title, keys in _COURSES.values() if (chart := _course(title, keys, histories, is_augmented))]
     return drawings(*charts, is_large=True) if charts else Html()
 
 
-def _course(title: str, keys: Sequence[str], histories: Mapping[Way, History]) -> Html | None:
+def _course(title: str, keys: Sequence[str], histories: Mapping[Way, History], is_augmented: bool) -> Html | None:
     lines = [
         Curve(
             f"{WAY_WORDS[way]}, {'validation' if place == 0 else 'training'}",
@@ -108,7 +111,12 @@ def _course(title: str, keys: Sequence[str], histories: Mapping[Way, History]) -
     if not lines:
         return None
     told = "; ".join(f"{line.name}: at the end {line.known[-1][1]:.3f}" for line in lines)
-    faint = " Faint: training, on films as they were augmented." if any(line.is_faint for line in lines) else ""
+    varied = " as they were augmented," if is_augmented else ""
+    faint = (
+        f" Faint: training films,{varied} while the network still learnt."
+        if any(line.is_faint for line in lines)
+        else ""
+    )
     return drawing(
         title, curves(f"{title} by epoch", lines, "epoch", told, counts_x=True), f"On validation films.{faint}"
     )

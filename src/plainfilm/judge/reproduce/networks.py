@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import Any
 from urllib.parse import quote
 
-from plainfilm.core.bootstrap import Interval
+from plainfilm.core.bootstrap import Interval, interval_of
 from plainfilm.core.files import read_json
 from plainfilm.core.html import breakable, element
 from plainfilm.core.matrix import matrices, matrix
@@ -42,9 +43,9 @@ def network_section(reproduction: Reproduction, network: RecipeNetwork, runs: Ru
     return section(
         network.name,
         *_how(rows, own_runs),
-        *_learning(own_runs),
+        *_learning(own_runs, _is_augmented(reproduction, network)),
         *_confusion(reproduction, rows),
-        *_classes(reproduction, network, rows),
+        *_classes(reproduction, network, rows, own_runs),
         *_roc(reproduction, rows, own_runs),
     )
 
@@ -55,7 +56,9 @@ def _how(rows: Mapping[Way, Trained], runs: Mapping[Way, Run]) -> Iterator[Html]
         if row is None:
             yield alert("note", f"{WAY_WORDS[way].capitalize()}: not trained yet")
         elif row.problem:
-            yield alert("failure", f"{WAY_WORDS[way].capitalize()}: the training failed", row.problem)
+            above = link("What was not the recipe", "#what-was-not-the-recipe")
+            why = paragraph(joined("Why stands under ", above, "."))
+            yield alert("failure", f"{WAY_WORDS[way].capitalize()}: the training failed", why)
     reports = [
         link(WAY_WORDS[way], f"{quote(row.run)}/report.html")
         for way, row in rows.items()
@@ -66,10 +69,15 @@ def _how(rows: Mapping[Way, Trained], runs: Mapping[Way, Run]) -> Iterator[Html]
         yield paragraph(joined("The runs' own reports: ", *listed))
 
 
-def _learning(runs: Mapping[Way, Run]) -> Iterator[Html]:
+def _is_augmented(reproduction: Reproduction, network: RecipeNetwork) -> bool:
+    settings = asdict(reproduction.recipe.config(network))
+    return any(value for name, value in settings.items() if name.startswith("augment_") and name != "augment_share")
+
+
+def _learning(runs: Mapping[Way, Run], is_augmented: bool) -> Iterator[Html]:
     histories = {way: history for way, run in runs.items() if (history := run.history())}
     yield heading("Learning curves")
-    charts = learning_curves(histories)
+    charts = learning_curves(histories, is_augmented)
     if not charts:
         yield paragraph("No epoch is recorded.")
         return
@@ -100,23 +108,38 @@ def _confusion(reproduction: Reproduction, rows: Mapping[Way, Trained]) -> Itera
 # Classes --------------------------------------------------------------------------------------------------------------
 
 
-def _classes(reproduction: Reproduction, network: RecipeNetwork, rows: Mapping[Way, Trained]) -> Iterator[Html]:
+def _classes(
+    reproduction: Reproduction, network: RecipeNetwork, rows: Mapping[Way, Trained], runs: Mapping[Way, Run]
+) -> Iterator[Html]:
+    """Scores of each class; specificity, too, where the recipe's authors show it."""
     judged = {way: row for way, row in rows.items() if row.class_scores}
     if not judged:
         return
     yield heading("Each class against the rest")
     claims = network.claimed.f1
+    is_specificity_shown = any("specificity" in shown.lower() for shown in reproduction.recipe.shows)
+    specificity = {way: _specificity(runs[way]) for way in judged if way in runs} if is_specificity_shown else {}
+    further = 1 if is_specificity_shown else 0
     lines = []
     for place, name in enumerate(reproduction.recipe.classes):
         if name in claims:
             cells = (f"{claims[name]:.3f}" if score == "f1" else "–" for score in CLASS_SCORES)
-            lines.append([_named(name, "claimed"), *cells, "–"])
+            lines.append([_named(name, "claimed"), *cells, *"–" * further, "–"])
         for way, row in judged.items():
             scores = row.class_scores.get(name, {})
             films = f"{sum(row.confusion[place]):,}" if row.confusion else "–"
-            lines.append([_named(name, WAY_WORDS[way]), *(_cell(scores.get(score)) for score in CLASS_SCORES), films])
-    columns = [*texts("Class"), *numbers(*(_CLASS_TITLES[score] for score in CLASS_SCORES), "Test films")]
+            found = [scores.get(score) for score in CLASS_SCORES]
+            found += [specificity.get(way, {}).get(name)] * further
+            lines.append([_named(name, WAY_WORDS[way]), *map(_cell, found), films])
+    titles = [*(_CLASS_TITLES[score] for score in CLASS_SCORES), *["Specificity"] * further, "Test films"]
+    columns = [*texts("Class"), *numbers(*titles)]
     yield table("Test films, with 95% intervals", columns, lines)
+
+
+def _specificity(run: Run) -> dict[str, Interval]:
+    """That of each class on the run's test films; empty where it was not written down."""
+    measured = _of_test_films(run).get("metrics", {})
+    return {name: interval_of(value) for name in run.classes if (value := measured.get(f"specificity/{name}"))}
 
 
 def _named(name: str, word: str) -> Html:
@@ -149,7 +172,13 @@ def _roc(reproduction: Reproduction, rows: Mapping[Way, Trained], runs: Mapping[
 
 def _roc_of(run: Run) -> Mapping[str, Any]:
     """The ROC of each class on the run's test films; empty where it was not written down."""
+    curves: Mapping[str, Any] = _of_test_films(run).get("curves", {}).get("roc", {})
+    return curves
+
+
+def _of_test_films(run: Run) -> Mapping[str, Any]:
+    """What metrics.json says of the test films; empty where it says nothing."""
     path = run / "metrics.json"
     splits = read_json(path).get("splits", {}) if path.is_file() else {}
-    curves: Mapping[str, Any] = splits.get("test", {}).get("curves", {}).get("roc", {})
-    return curves
+    found: Mapping[str, Any] = splits.get("test", {})
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from plainfilm.core.html import breakable, element
@@ -10,10 +10,12 @@ from plainfilm.core.page import (
     Html,
     Level,
     Section,
+    alert,
     bullets,
     code,
     estimate,
     facts,
+    figures,
     headline,
     joined,
     link,
@@ -27,8 +29,8 @@ from plainfilm.core.page import (
     texts,
 )
 from plainfilm.core.recipe import RecipeNetwork
-from plainfilm.core.reproduction import WAYS, Reproduction, Trained, Way
-from plainfilm.core.words import duration, one_line
+from plainfilm.core.reproduction import WAYS, Reproduction, Trained
+from plainfilm.core.words import counted, duration
 from plainfilm.judge.compare.words import signed
 from plainfilm.judge.reproduce.caveats import NOT_COMPARABLE, caveats, films_of_ways
 from plainfilm.judge.reproduce.charts import claimed_and_measured, title_of
@@ -46,15 +48,36 @@ from plainfilm.judge.reproduce.words import (
     leak_words,
     ranges,
     score_of,
+    sees_lungs_alone,
     step_words,
     steps,
     test_films,
+    unequal_trainings,
+    weaknesses,
     why_not_comparable,
 )
 
-_COLUMNS = ("accuracy", "balanced_accuracy", "macro_f1", "macro_auroc")
+_COLUMNS = (
+    ("accuracy", "balanced_accuracy"),
+    ("macro_f1", "macro_auroc"),
+)  # two a table, which a telephone has room for
 _DIGITS = 3
-_LONGEST_PROBLEM = 120  # in the table; the whole stands above
+_LUNGS_BLACK = (
+    "the same films in the same split, but the lungs are black in training and in test. What accuracy is left was not read from "
+    "the lungs (Maguolo & Nanni 2021)."
+)
+_LUNGS_ALONE = (
+    "the same films in the same split, but where the recipe shows the lungs alone, this shows the opposite: all but the lungs, "
+    "what lies between them and a margin. The change from one to the other is no price of removing the lungs; what accuracy is "
+    "left was not read from the lungs (Maguolo & Nanni 2021)."
+)
+_MEASURES_EXPLAINED = {
+    "Balanced accuracy": "the mean of the classes' sensitivities, so that a class of few films counts as much as one of many.",
+    "Macro F1": "the mean of the classes' F1; F1 is the harmonic mean of precision and sensitivity.",
+    "Macro AUROC": "the mean over the classes of the area under the ROC curve of that class against the rest; 0.5 is guessing.",
+    "95% interval": "by groups: how far the score would move with other test films of the same kind, where all films of a patient, "
+    "and all copies of a picture, come or go together.",
+}
 
 
 def reproduce_page(reproduction: Reproduction, runs: Runs) -> str:
@@ -74,7 +97,7 @@ def _sections(reproduction: Reproduction, runs: Runs) -> Iterator[Section]:
         if is_tried(reproduction, network.name):
             yield network_section(reproduction, network, runs)
     yield section("Its authors, and such numbers elsewhere", *_context(reproduction))
-    yield section("How to read this", *_reading(reproduction))
+    yield section("How to read this", *_reading(reproduction, runs))
 
 
 def _source(source: str) -> Html:
@@ -88,18 +111,23 @@ def _source(source: str) -> Html:
 
 def _finding(reproduction: Reproduction, runs: Runs) -> Iterator[Html]:
     network, measure = foremost(reproduction)
+    networks = reproduction.recipe.networks
     reasons = why_not_comparable(reproduction)
     is_measured = any(score_of(reproduction, network.name, way) for way in WAYS)
     level: Level = "failure" if not is_measured else "warning" if reasons else "note"
     word = "Nothing measured" if not is_measured else NOT_COMPARABLE if reasons else "Claimed and measured"
     why = [f"{'; '.join(reasons)}.".capitalize()] if reasons else []
     yield headline(level, word, finding(reproduction), *why, is_long=True)
-    own = reproduction.row(network.name, "own")
-    of = f"{network.name}, {MEASURES[measure]}: " if len(reproduction.recipe.networks) > 1 else ""
+    unequal = list(unequal_trainings(reproduction))
+    if unequal:
+        more = "A network that is shown more films learns more, so what changes between its ways is not the work of the ways alone."
+        yield alert("warning", "Training was unequal, or may have been", bullets(unequal), more)
+    changes = (_changes(reproduction, each, measure, runs) for each in networks)
     told = [
         ranges(reproduction),
-        leak_words(own),
-        *(f"{of}{step_words(step)}" for step in steps(reproduction, network.name, measure, runs)),
+        leak_words(reproduction.row(network.name, "own")),
+        *weaknesses(reproduction),
+        *(line for lines in changes for line in lines),
     ]
     if any(told):
         yield bullets(filter(None, told))
@@ -110,15 +138,27 @@ def _finding(reproduction: Reproduction, runs: Runs) -> Iterator[Html]:
     )
 
 
+def _changes(reproduction: Reproduction, network: RecipeNetwork, measure: str, runs: Runs) -> list[str]:
+    """What changes from way to way: a line each of one network; of several networks one line a network."""
+    found = [step_words(step) for step in steps(reproduction, network.name, measure, runs)]
+    if len(reproduction.recipe.networks) == 1 or not found:
+        return found
+    return [f"{network.name}, {MEASURES[measure]}: {' '.join(found)}"]
+
+
 # The numbers ----------------------------------------------------------------------------------------------------------
 
 
 def _numbers(reproduction: Reproduction, runs: Runs) -> Iterator[Html]:
     yield claimed_and_measured(reproduction)
-    columns = [*texts("Network"), *numbers(*map(title_of, _COLUMNS), "Test films", "Leaks", "Epochs", "Time")]
-    rows = [row for network in reproduction.recipe.networks for row in _rows(reproduction, network)]
-    yield table("Claimed, and measured on the test films with 95% intervals", columns, rows)
-    yield paragraph("Leaks: test films that share a patient or a picture with a training film.", soft=True)
+    networks = reproduction.recipe.networks
+    tables = []
+    for measures in _COLUMNS:
+        rows = [row for network in networks for row in _rows(reproduction, network, measures)]
+        words = " and ".join(MEASURES[measure] for measure in measures)
+        caption = f"{words[:1].upper()}{words[1:]}: claimed, and measured on the test films with 95% intervals"
+        tables.append(table(caption, [*texts("Network"), *numbers(*map(title_of, measures))], rows))
+    yield figures(*tables)
     quoted = [
         joined(strong(f"{network.name}: "), network.claimed.words)
         for network in reproduction.recipe.networks
@@ -128,33 +168,51 @@ def _numbers(reproduction: Reproduction, runs: Runs) -> Iterator[Html]:
         yield paragraph("In the words of the source:")
         yield bullets(quoted)
     yield from _steps_table(reproduction, runs)
+    yield from _trainings_table(reproduction)
 
 
-def _rows(reproduction: Reproduction, network: RecipeNetwork) -> Iterator[list[str]]:
-    claims = [claimed_of(network.claimed, measure) for measure in _COLUMNS]
-    yield [_named(network.name, "claimed"), *("–" if claim is None else f"{claim:.3f}" for claim in claims), *"––––"]
+def _rows(reproduction: Reproduction, network: RecipeNetwork, measures: Sequence[str]) -> Iterator[list[str]]:
+    claims = [claimed_of(network.claimed, measure) for measure in measures]
+    yield [_named(network.name, "claimed"), *("–" if claim is None else f"{claim:.3f}" for claim in claims)]
     if not is_tried(reproduction, network.name):
-        yield [_named(network.name, absence(None)), *"––––––––"]
+        yield [_named(network.name, absence(None)), *"–" * len(measures)]
         return
     for way in WAYS:
         row = reproduction.row(network.name, way)
         if row is None or row.problem:
-            why = f": {one_line(row.problem, _LONGEST_PROBLEM)}" if row else ""
-            yield [_named(network.name, f"{WAY_WORDS[way]}: {absence(row)}{why}"), *"–––––––", _time(row)]
+            yield [_named(network.name, f"{WAY_WORDS[way]}: {absence(row)}"), *"–" * len(measures)]
         else:
-            yield _row(row, way)
+            scores = (estimate(row.scores[measure]) if measure in row.scores else "–" for measure in measures)
+            yield [_named(network.name, WAY_WORDS[way]), *scores]
 
 
-def _row(row: Trained, way: Way) -> list[str]:
-    scores = (estimate(row.scores[measure]) if measure in row.scores else "–" for measure in _COLUMNS)
-    return [
-        _named(row.network, WAY_WORDS[way]),
-        *scores,
-        f"{test_films(row):,}",
-        f"{row.leaks:,}",
-        f"{row.epochs:,}",
-        _time(row),
+def _trainings_table(reproduction: Reproduction) -> Iterator[Html]:
+    """What each training was shown, how long it took, and what it was judged on."""
+    rows = [
+        [
+            _named(row.network, WAY_WORDS[row.way] + (f": {absence(row)}" if row.problem else "")),
+            _films_shown(reproduction, row),
+            _time(row),
+            number_and_ends(f"{test_films(row):,} ({counted(row.leaks, 'leak')})") if row.confusion else "–",
+        ]
+        for row in reproduction.rows
     ]
+    if rows:
+        yield table("The trainings", [*texts("Network"), *numbers("Films shown", "Time", "Test films")], rows)
+        yield paragraph(
+            "Films shown: in training, a film each time it came; below it, the same in epochs. Time: of the "
+            "training with its validation, without reading the films before and judging them after. Leaks: test films that share "
+            "a patient or a picture with a training film.",
+            soft=True,
+        )
+
+
+def _films_shown(reproduction: Reproduction, row: Trained) -> Html | str:
+    """`448 (0.1 epochs)`; the epochs alone where the films were not counted."""
+    if not row.films_seen:
+        return "–" if row.problem else counted(row.epochs, "epoch")
+    films = sum(reproduction.films.get(row.way, {}).get("train", {}).values())
+    return number_and_ends(f"{row.films_seen:,}" + (f" ({row.films_seen / films:.2g} epochs)" if films else ""))
 
 
 def _time(row: Trained | None) -> str:
@@ -203,30 +261,49 @@ def _context(reproduction: Reproduction) -> Iterator[Html]:
     yield paragraph("Research and education only: no number on this page says that a network may be used on a patient.")
 
 
-def _reading(reproduction: Reproduction) -> Iterator[Html]:
+def _reading(reproduction: Reproduction, runs: Runs) -> Iterator[Html]:
+    lungs_alone = [each.name for each in reproduction.recipe.networks if sees_lungs_alone(reproduction, each)]
     told = {
         WAY_WORDS[
             "own"
-        ]: "as the authors split, at random over films. Films of one patient, and copies of one picture, can lie on both "
-        "sides, so a network may know a test film from training.",
+        ]: "as the authors split, at random over films, but with the leak-free split's numbers of each class. Films of one "
+        "patient, and copies of one picture, can lie on both sides, so a network may know a test film from training.",
         WAY_WORDS[
             "leak-free"
         ]: "the same shares of films, but a patient, and all copies of a picture, lie on one side.",
-        WAY_WORDS[
-            "no-lungs"
-        ]: "the same films in the same split, but the lungs are black in training and in test. What accuracy is left "
-        "was not read from the lungs (Maguolo & Nanni 2021).",
+        WAY_WORDS["no-lungs"]: _LUNGS_ALONE if lungs_alone else _LUNGS_BLACK,
+        **_MEASURES_EXPLAINED,
     }
-    yield bullets(joined(strong(f"{word.capitalize()}: "), meaning) for word, meaning in told.items())
+    yield bullets(joined(strong(f"{word[:1].upper()}{word[1:]}: "), meaning) for word, meaning in told.items())
     yield paragraph(
         "The own and the leak-free split have other test films, so their numbers differ by chance, too; what the intervals allow "
         "to be said stands beside each difference. All scores rest on probabilities calibrated on validation films."
     )
     known = _provenance(reproduction.made)
     if known:
-        yield facts(known)
+        yield facts([*known, *_machine(reproduction, runs)])
+    fingerprint = _inputs(reproduction).get("manifest")
+    if fingerprint:
+        yield paragraph("Fingerprint of the manifest: ", code(str(fingerprint)), soft=True)
     if reproduction.made.get("command"):
         yield paragraph("Made by ", code(str(reproduction.made["command"])), soft=True)
+
+
+def _inputs(reproduction: Reproduction) -> dict[str, Any]:
+    inputs = reproduction.made.get("inputs")
+    return inputs if isinstance(inputs, dict) else {}
+
+
+def _machine(reproduction: Reproduction, runs: Runs) -> Iterator[tuple[str, str]]:
+    """What the trainings ran on, as they say themselves."""
+    done = [run.completion() for run in runs.values() if run.is_complete]
+    for title, name in (("Device", "device"), ("Threads", "threads"), ("Arithmetic", "precision")):
+        known = dict.fromkeys(str(facts_of[name]) for facts_of in done if facts_of.get(name) not in (None, ""))
+        if known:
+            yield title, ", ".join(known)
+    platform = reproduction.made.get("platform")
+    if platform:
+        yield "System", str(platform)
 
 
 def _provenance(made: Any) -> list[tuple[str, str]]:

@@ -7,15 +7,17 @@ from collections.abc import Iterable, Sequence
 from plainfilm.core.bootstrap import format_interval
 from plainfilm.core.recipe import Claimed, Recipe
 from plainfilm.core.reproduction import WAYS, Reproduction, Trained
-from plainfilm.judge.reproduce.words import why_not_comparable
+from plainfilm.judge.reproduce.words import sees_lungs_alone, unequal_trainings, weaknesses, why_not_comparable
 
 _WAYS = {"own": "own split", "leak-free": "leak-free", "no-lungs": "without the lungs"}
 
 
 def reproduction_text(reproduction: Reproduction) -> str:
-    """One line a network, accuracy in each way with its interval; then why trainings failed, and what is no yardstick."""
+    """One line a network, accuracy in each way with its interval; then what weighs against them, and why trainings failed."""
     networks = list(dict.fromkeys(row.network for row in reproduction.rows))
-    rows = [["accuracy", "claimed", *_WAYS.values()]]
+    is_of_complements = any(sees_lungs_alone(reproduction, each) for each in reproduction.recipe.networks)
+    ways = {**_WAYS, "no-lungs": "all but the lungs"} if is_of_complements else _WAYS
+    rows = [["accuracy", "claimed", *ways.values()]]
     for name in networks:
         claimed = reproduction.recipe.network(name).claimed
         rows.append([name, claim_text(claimed), *(_accuracy(reproduction.row(name, way)) for way in WAYS)])
@@ -25,6 +27,10 @@ def reproduction_text(reproduction: Reproduction) -> str:
     if leaks:
         films = sum(reproduction.films["own"]["test"].values())
         lines.append(f"Own split: {leaks:,} of {films:,} test films share a patient or a picture with a training film.")
+    unequal = list(unequal_trainings(reproduction))
+    if unequal:
+        lines += ["Training was unequal, or may have been:", *(f"  {line}" for line in unequal)]
+    lines += weaknesses(reproduction)
     reasons = why_not_comparable(reproduction)
     if reasons:
         lines.append(f"NOT COMPARABLE with what was claimed: {'; '.join(reasons)}.")
@@ -33,15 +39,25 @@ def reproduction_text(reproduction: Reproduction) -> str:
 
 
 def recipes_text(recipes: Iterable[Recipe]) -> str:
-    """The recipes that ship inside, one a line."""
-    rows = [["name", "what", "classes", "networks", "claimed"]]
+    """The recipes: name, title and classes of each, and below it what was claimed of which network."""
+    told = []
     for recipe in recipes:
-        title = recipe.title + (f" ({recipe.year})" if recipe.year and str(recipe.year) not in recipe.title else "")
-        claims = [claim_text(network.claimed) for network in recipe.networks]
-        rows.append(
-            [recipe.name, title, str(len(recipe.classes)), str(len(recipe.networks)), ", ".join(dict.fromkeys(claims))]
-        )
-    return "\n".join(_columns(rows))
+        year = f" ({recipe.year})" if recipe.year and str(recipe.year) not in recipe.title else ""
+        told.append(f"{recipe.name}: {recipe.title}{year}; {', '.join(recipe.classes)}")
+        claims: dict[str, list[str]] = {}
+        for network in recipe.networks:
+            claims.setdefault(_claims(network.claimed), []).append(network.name)
+        told += [f"    {', '.join(networks)}: {claim}" for claim, networks in claims.items()]
+    return "\n".join(told)
+
+
+def _claims(claimed: Claimed) -> str:
+    """Every measure that was claimed of a network, by its name; the source's words where they name no number."""
+    known = {"accuracy": claimed.accuracy, "macro F1": claimed.macro_f1, "AUROC": claimed.auroc}
+    told = [f"{measure} {value:.3f}" for measure, value in known.items() if value is not None]
+    if claimed.f1:
+        told.append(f"F1 {', '.join(f'{name} {value:.2f}' for name, value in claimed.f1.items())}")
+    return "; ".join(told) or claimed.words or "nothing"
 
 
 def claim_text(claimed: Claimed) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import shlex
 from collections.abc import Iterator
+from pathlib import Path
 
 from plainfilm.core.html import element
 from plainfilm.core.page import (
@@ -22,12 +25,12 @@ from plainfilm.core.page import (
     table,
     texts,
 )
-from plainfilm.core.search import Range
-from plainfilm.core.trials import Tuned
+from plainfilm.core.search import AUGMENT, Range
+from plainfilm.core.trials import Tuned, reached
 from plainfilm.core.words import counted, duration, in_minutes
-from plainfilm.judge.tune.course import course, learning_curves
+from plainfilm.judge.tune.course import course, has_learning_curves, learning_curves
 from plainfilm.judge.tune.settings import importance, score_against_settings
-from plainfilm.judge.tune.trials_table import reached, trials_table
+from plainfilm.judge.tune.trials_table import trials_table
 from plainfilm.judge.tune.words import (
     DIGITS,
     headline,
@@ -46,9 +49,19 @@ def tune_page(tuned: Tuned) -> str:
     """One offline page, whatever has come of the search so far."""
     searched = ", ".join(setting_name(one.name) for one in tuned.search.ranges)
     lead = f"{counted(len(tuned.trials), 'trial')} over {searched}; judged by validation {score_name(tuned)}"
-    made = tuned.made
-    footer = f"Made by {made['command']} at {made['made_at']}, plainfilm {made['versions'].get('plainfilm', '')}"
-    return page("Search for settings", list(_sections(tuned)), lead=lead, footer=footer)
+    return page("Search for settings", list(_sections(tuned)), lead=lead, footer=_footer(tuned))
+
+
+def _footer(tuned: Tuned) -> str:
+    """The command that wrote the page; before it the one that began the study, where that is another."""
+    made, begun = tuned.made, tuned.begun
+    version = f"plainfilm {made['versions'].get('plainfilm', '')}"
+    if not begun or begun["command"] == made["command"]:
+        return f"Made by {made['command']} at {made['made_at']}, {version}"
+    return (
+        f"Begun by {begun['command']} at {begun['made_at']}. "
+        f"Gone on with and written by {made['command']} at {made['made_at']}, {version}"
+    )
 
 
 def _sections(tuned: Tuned) -> Iterator[Section]:
@@ -56,8 +69,9 @@ def _sections(tuned: Tuned) -> Iterator[Section]:
     if tuned.trials:
         yield section("How the search went", *course(tuned))
     yield section("Which settings mattered", *importance(tuned))
-    if any(reached(tuned, trial) is not None for trial in tuned.trials):
+    if not all(math.isnan(reached(trial, tuned.search.lower_is_better)) for trial in tuned.trials):
         yield section("Score against each setting", *score_against_settings(tuned))
+    if has_learning_curves(tuned):
         yield section("Learning curves", *learning_curves(tuned))
     if tuned.trials:
         yield section("Trials", *trials_table(tuned))
@@ -104,7 +118,9 @@ def _verdict(tuned: Tuned) -> Iterator[Html]:
             Card("Test films read", "0", f"{tuned.test_films:,} taken out beforehand"),
         ]
     )
-    yield paragraph("Next: ", code(f"plainfilm train {tuned.manifest} -o RUN --recipe best.toml"))
+    recipe = Path(tuned.directory) / "best.toml"
+    command = ["plainfilm", "train", tuned.manifest, "-o", "RUN", "--recipe", str(recipe)]
+    yield paragraph("Next: ", code(shlex.join(command)))
 
 
 # What was searched ----------------------------------------------------------------------------------------------------
@@ -119,6 +135,11 @@ def _searched(tuned: Tuned) -> Iterator[Html]:
         f"Each trial had {each}. Chosen by Optuna’s TPE, from the trials before it; judged on "
         f"{counted(tuned.films, 'validation film')} in {counted(tuned.groups, 'group')}."
     )
+    if AUGMENT in tuned.search.texts:
+        yield paragraph(
+            "The augmentation factor multiplies every strength of augmentation; the shares of films that are mirrored (flip) and "
+            "that are varied at all (share) stay as they are."
+        )
     yield folded("Settings that were fixed", element("pre", code(config.to_toml())))
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
-from plainfilm.core.chart import Branch, Guess, Line, forest
+from plainfilm.core.chart import Branch, Guess, forest
+from plainfilm.core.html import element
 from plainfilm.core.looks import BLUE, GREEN
 from plainfilm.core.page import (
     Html,
     alert,
+    bullets,
     drawing,
     drawings,
     estimate,
-    legend,
+    joined,
     numbers,
     paragraph,
     strong,
@@ -21,13 +24,14 @@ from plainfilm.core.page import (
 )
 from plainfilm.core.scatter import Dot, scatter
 from plainfilm.core.search import Range, Value
-from plainfilm.core.trials import Tuned
+from plainfilm.core.trials import AT_RANDOM, Importance, Tuned, most_p, reached
 from plainfilm.core.words import counted
-from plainfilm.judge.tune.trials_table import reached
+from plainfilm.judge.tune.samples import dot, legend_of, ring, tick
 from plainfilm.judge.tune.words import (
     CANNOT_BE_TOLD,
     DIGITS,
     STATE_WORDS,
+    importance_reason,
     importance_sentence,
     importance_words,
     score_name,
@@ -36,6 +40,16 @@ from plainfilm.judge.tune.words import (
 )
 
 _SOFT = "var(--soft)"
+_IMPORTANCE = (
+    "How otherwise the best quarter of the trials is spread over a setting than all trials are, from 0 (not at all) to 1. It speaks "
+    "of the ranges that were searched: where a range is wide enough, every setting matters."
+)
+_PRUNED = "Pruned and failed trials count as worse than every complete one, all alike; those that have not ended are left out."
+_INTERVAL = (
+    "The trials drawn anew from themselves, with repeats (95%), and widened to hold the value. Repeats make the best quarter look "
+    "narrower than it is, so drawn trials mostly give more importance than the real ones: an interval may lie almost wholly to one "
+    "side of its value."
+)
 
 
 # Which settings mattered ----------------------------------------------------------------------------------------------
@@ -44,7 +58,6 @@ _SOFT = "var(--soft)"
 def importance(tuned: Tuned) -> Iterator[Html]:
     """How much each setting mattered, against what chance gives, and which of them is told from it."""
     sentence = importance_sentence(tuned)
-    is_told = any(one.is_told(len(tuned.importances)) for one in tuned.importances)
     yield alert("note", sentence)
     if not tuned.importances:
         return
@@ -54,21 +67,22 @@ def importance(tuned: Tuned) -> Iterator[Html]:
             setting_name(one.name),
             [Guess(setting_name(one.name), BLUE if one.is_told(settings) else _SOFT, one.value)],
             importance_words(one, settings),
+            tick=one.chance,
         )
         for one in tuned.importances
     ]
     highest = max(max(one.value.high, one.chance) for one in tuned.importances)
-    worst_chance = max(one.chance for one in tuned.importances)
-    chart = forest(
-        "Importance",
-        told,
-        "importance",
-        low=0.0,
-        high=highest,
-        lines=[Line("by chance, at most", worst_chance, "dotted")],
+    chart = forest("Importance", told, "importance", low=0.0, high=highest)
+    yield legend_of(
+        [
+            (dot(BLUE), "told from chance"),
+            (dot(_SOFT), "not told from it"),
+            (tick(), "the most that chance gives in 95 of 100 shuffles, of that setting"),
+        ]
     )
     yield drawings(
-        drawing("Importance of each setting", chart, "With its interval over trials. In colour: told from chance."),
+        drawing("Importance of each setting", chart, "With its interval over trials."),
+        _told("Importance", _IMPORTANCE, "Matters", _matters(settings), "Pruned", _PRUNED),
         is_large=True,
     )
     rows = (
@@ -77,28 +91,49 @@ def importance(tuned: Tuned) -> Iterator[Html]:
             estimate(one.value),
             f"{one.chance:.3f}",
             f"{one.p:.3f}",
-            _verdict_cell(importance_words(one, settings)),
+            _verdict_cell(one, settings),
         ]
         for one in tuned.importances
     )
     columns = [*texts("Setting"), *numbers("Importance", "By chance, at most", "p"), *texts("Verdict")]
     yield table("Importance of each setting", columns, rows)
-    yield paragraph(
-        "Importance says how otherwise the best quarter of the trials is spread over a setting than all trials are, from 0 (not at "
-        "all) to 1. "
-        "“By chance” is what shuffled scores give in 95 of 100 shuffles. A setting is said to matter where its interval lies above "
-        f"that and p is at most 0.05 for all {settings} together. That it {CANNOT_BE_TOLD} does not mean that it does not matter.",
-        soft=True,
+    yield _told("Chance", _chance(tuned), "Interval", _INTERVAL)
+
+
+def _matters(settings: int) -> str:
+    return (
+        f"Said where the whole interval lies above chance and p is at most {most_p(settings):.3f} (0.05 for all {settings} together). "
+        f"That it {CANNOT_BE_TOLD} does not mean that a setting does not matter."
     )
-    if is_told:
-        yield paragraph(
-            "It speaks of the ranges that were searched: where a range is wide enough, every setting matters.",
-            soft=True,
-        )
 
 
-def _verdict_cell(words: str) -> str:
-    return words if words == CANNOT_BE_TOLD else strong(words)
+def _chance(tuned: Tuned) -> str:
+    """What chance and p suppose, and how far that holds here."""
+    ended = len(tuned.trials) - len(tuned.of_state("running"))
+    first = "but for the very first, which took the settings as they were given"
+    drawn = (
+        f"The first {AT_RANDOM} trials were, {first}; the {ended - AT_RANDOM} after them were proposed by the search, which stays near "
+        "what went well. So chance and p are approximate here, and “matters” is a hint, no proof."
+        if ended > AT_RANDOM
+        else f"These were, {first}."
+    )
+    return (
+        "What shuffled scores give; p is the share of shuffles that give as much. Both suppose that trials were drawn at random. "
+        + drawn
+    )
+
+
+def _told(*words: str) -> Html:
+    """Words and their meanings, by turns."""
+    pairs = zip(words[::2], words[1::2], strict=True)
+    return bullets(joined(strong(f"{word}."), " ", meaning) for word, meaning in pairs)
+
+
+def _verdict_cell(one: Importance, settings: int) -> Html:
+    reason = importance_reason(one, settings)
+    if not reason:
+        return strong(importance_words(one, settings))
+    return joined(importance_words(one, settings), ": ", element("small", reason))
 
 
 # Score against each setting -------------------------------------------------------------------------------------------
@@ -110,12 +145,21 @@ def score_against_settings(tuned: Tuned) -> Iterator[Html]:
         "Each point is a trial; other settings differ too from point to point, so a slope here is no proof. Rings are pruned "
         "trials, at the score that they had when they were given up."
     )
-    yield legend([(GREEN, "the best"), (BLUE, "complete"), (_SOFT, "pruned (ring)")])
-    yield drawings(*(_one_setting(tuned, one) for one in tuned.search.ranges))
+    yield legend_of(
+        sample
+        for sample, is_there in (
+            ((dot(GREEN), "the best"), tuned.best is not None),
+            ((dot(BLUE), "complete"), len(tuned.of_state("complete")) > 1),
+            ((ring(_SOFT), "pruned"), bool(tuned.of_state("pruned"))),
+        )
+        if is_there
+    )
+    yield drawings(*(_one_setting(tuned, one) for one in tuned.search.ranges), is_large=True)
 
 
 def _one_setting(tuned: Tuned, one: Range) -> Html:
-    shown = [(trial, score) for trial in tuned.trials if (score := reached(tuned, trial)) is not None]
+    scores = [(trial, reached(trial, tuned.search.lower_is_better)) for trial in tuned.trials]
+    shown = [(trial, score) for trial, score in scores if not math.isnan(score)]
     best = tuned.best
     dots = [
         Dot(
@@ -130,7 +174,7 @@ def _one_setting(tuned: Tuned, one: Range) -> Html:
     name = setting_name(one.name)
     told = f"{score_name(tuned)} of {counted(len(dots), 'trial')} against {name}"
     choices = [value_words(choice) for choice in one.choices]
-    chart = scatter(name, dots, name, told, is_log=one.is_log, choices=choices)
+    chart = scatter(name, dots, name, score_name(tuned), told, is_log=one.is_log, choices=choices)
     return drawing(name[0].upper() + name[1:], chart, "")
 
 

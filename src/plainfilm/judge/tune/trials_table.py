@@ -1,12 +1,13 @@
-"""The trials of a search in a table, the best first, and the score that each has reached."""
+"""The trials of a search in a table, the best first."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from plainfilm.core.html import breakable, element
 from plainfilm.core.page import Html, estimate, joined, link, numbers, paragraph, table, texts
-from plainfilm.core.trials import State, Trial, Tuned, ranked
+from plainfilm.core.trials import State, Trial, Tuned, ranked, reached
 from plainfilm.core.words import counted, duration
 from plainfilm.judge.tune.words import DIGITS, STATE_WORDS, score_name, setting_name, value_words
 
@@ -48,17 +49,7 @@ def trials_table(tuned: Tuned) -> Iterator[Html]:
 def _score_cell(tuned: Tuned, trial: Trial) -> Html:
     if trial.number in tuned.kept:
         return estimate(tuned.kept[trial.number], DIGITS)
-    score = reached(tuned, trial)
-    if score is None:
+    score = reached(trial, tuned.search.lower_is_better)
+    if math.isnan(score):
         return joined("–")
     return joined(f"{score:.{DIGITS}f}" if trial.state == "complete" else f"({score:.{DIGITS}f})")
-
-
-def reached(tuned: Tuned, trial: Trial) -> float | None:
-    """Its score; of a pruned trial the best that it had; None where it has none."""
-    if trial.state == "complete":
-        return trial.score
-    if trial.state != "pruned" or not trial.curve:
-        return None
-    scores = [score for _, score in trial.curve]
-    return min(scores) if tuned.search.lower_is_better else max(scores)

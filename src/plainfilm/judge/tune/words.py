@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from plainfilm.core.bootstrap import Interval, format_interval
 from plainfilm.core.search import Value
-from plainfilm.core.trials import Importance, Trial, Tuned
+from plainfilm.core.trials import Importance, Trial, Tuned, most_p
 from plainfilm.core.words import counted
 
 SCORES = {
@@ -94,6 +94,15 @@ def rivals(tuned: Tuned) -> list[Trial]:
 def importance_words(one: Importance, settings: int) -> str:
     """What the trials tell of a setting."""
     return "matters" if one.is_told(settings) else CANNOT_BE_TOLD
+
+
+def importance_reason(one: Importance, settings: int) -> str:
+    """Which of the two conditions a setting fails that cannot be told from chance; "" for one that can."""
+    missed = [
+        "" if one.is_rare(settings) else f"p is above {most_p(settings):.3f}",
+        "" if one.is_above_chance else "the interval reaches down to chance",
+    ]
+    return " and ".join(filter(None, missed))
 
 
 def importance_sentence(tuned: Tuned) -> str:
