@@ -187,6 +187,10 @@ def test_a_recipe_with_a_finish_trains_twice_and_goes_on(manifest: Manifest, tmp
     assert manifest.path is not None
     (tmp_path / "recipe.toml").write_text(FINISHING)
     typed = ("train", manifest.path, "-o", tmp_path / "run", "--recipe", tmp_path / "recipe.toml", "--seed", "4")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "theirs.txt").touch()
+    assert "run: is no empty folder" in _one_line(*typed) and not (tmp_path / "run-first").exists()
+    (tmp_path / "run" / "theirs.txt").unlink()
     _run(*typed)
     first, second = Run.open(tmp_path / "run-first"), Run.open(tmp_path / "run")
     assert (first.config.weights, first.config.size, first.config.epochs, first.config.seed) == ("scratch", 32, 2, 4)

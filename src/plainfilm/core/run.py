@@ -68,11 +68,7 @@ class Run:
     def create(cls, directory: str | Path, config: TrainConfig, manifest: Manifest) -> Run:
         """Begin a run in an empty or new directory. Raises BadRun where something lies there already."""
         directory = Path(directory)
-        if cls.is_run(directory):
-            state = "a finished run" if (directory / "complete.json").exists() else "an unfinished run"
-            raise BadRun(f"holds {state} already: choose another -o, or go on with it by --resume", directory)
-        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-            raise BadRun("is no empty folder: choose another -o", directory)
+        cls.refuse_taken(directory)
         make_directory(directory)
         if manifest.path is None:
             raise BadRun("cannot be made from a manifest that was never written", directory)
@@ -92,6 +88,15 @@ class Run:
         )
         write_text(run / "config.toml", config.to_toml())
         return run
+
+    @classmethod
+    def refuse_taken(cls, directory: Path) -> None:
+        """Raise BadRun where something lies already where a run shall begin."""
+        if cls.is_run(directory):
+            state = "a finished run" if (directory / "complete.json").exists() else "an unfinished run"
+            raise BadRun(f"holds {state} already: choose another -o, or go on with it by --resume", directory)
+        if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+            raise BadRun("is no empty folder: choose another -o", directory)
 
     @classmethod
     def open(cls, directory: str | Path) -> Run:
