@@ -22,12 +22,12 @@ def row(reproduction: Reproduction, network: str, claimed: str) -> str:
     scores = " | ".join(_accuracy(trained.get(way)) for way in WAYS)
     own = trained.get("own")
     leaks = f"{own.leaks}" if own else "–"
-    epochs, seconds = (
+    films, seconds = (
         "/".join(f"{getattr(trained[way], name):.0f}" if way in trained else "–" for way in WAYS)
-        for name in ("epochs", "seconds")
+        for name in ("films_seen", "seconds")
     )
     name = reproduction.recipe.name
-    return f"| `{name}` | {network} | {claimed} | {scores} | {_commonest(own)} | {leaks} | {epochs} | {seconds} |"
+    return f"| `{name}` | {network} | {claimed} | {scores} | {_commonest(own)} | {leaks} | {films} | {seconds} |"
 
 
 def _accuracy(trained: Trained | None) -> str:
