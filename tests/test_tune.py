@@ -20,6 +20,7 @@ import pytest
 from conftest import TINY
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.manifest import Manifest
+from plainfilm.core.progress import Silence
 from plainfilm.core.run import Run
 from plainfilm.core.search import Search, Values, range_of, search_of
 from plainfilm.core.study import Study
@@ -355,8 +356,8 @@ def test_a_line_that_was_half_written_is_cut_off(manifest: Manifest, tmp_path: P
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
-        (None, "is missing, but trials/ holds 5 runs"),
-        (slice(0, 0), "is empty, but trials/ holds 5 runs"),
+        (None, "is missing, but trials/ holds"),
+        (slice(0, 0), "is empty, but trials/ holds"),
         (slice(0, 3), "lines of it are lost"),
         (slice(1, None), "its first lines are gone"),
     ],
@@ -394,6 +395,21 @@ def test_the_command_that_began_a_study_is_kept(studied: Study, manifest: Manife
     tuned = tune(manifest, studied.directory, None, resume=True, repeats=5).tuned
     assert tuned.begun == json.loads((studied / "search.json").read_text())["made"]
     assert Tuned.open(studied / "tune.json").begun == tuned.begun
+
+
+def test_intervals_rest_on_validation_films_alone_after_a_trial_was_evaluated(
+    studied: Study, manifest: Manifest
+) -> None:
+    from plainfilm.learn.infer import predict_manifest
+
+    before = Tuned.open(studied / "tune.json")
+    assert before.best is not None
+    run = Run.open(studied.run_of(before.best))
+    predict_manifest(run, studied.manifest(), ("train", "val"), Silence()).write(
+        run / "predictions.csv"
+    )  # as plainfilm evaluate does
+    again = tune(manifest, studied.directory, None, resume=True, repeats=5).tuned
+    assert again.kept[before.best.number] == before.kept[before.best.number]
 
 
 def test_optuna_itself_reads_the_journal(studied: Study) -> None:

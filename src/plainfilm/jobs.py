@@ -141,7 +141,7 @@ def evaluate_run(
     manifest = run.own_manifest(manifest)
     wishes = wishes or Wishes()
     wishes.check(run.classes)
-    if "test" in splits:
+    if "test" in splits and len(manifest.split("test", run.config.split)):
         run.record_test_reading("evaluate")
     predictions, calibration = score_and_calibrate(run, manifest, splits, wishes, out)
     metrics = evaluate_predictions(predictions, calibration, manifest.films, prevalence=wishes.prevalence)

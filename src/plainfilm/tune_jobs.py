@@ -176,7 +176,9 @@ def _kept_scores(study: Study, manifest: Manifest, trials: Sequence[Trial], out:
         if not path.is_file():
             run = Run.open(place)
             predict_manifest(run, manifest, ("val",), out, column=run.config.split).write(path)
-        judged = Predictions.open(path).judged
+        predictions = Predictions.open(path)
+        # plainfilm evaluate writes other splits there too.
+        judged = predictions.where(predictions.table["split"] == "val").judged
         measured = bootstrap(softmax(judged.logit), judged.label_index, judged.group, judged.classes)
         ends = measured.measures["log_loss" if monitor == "loss" else monitor]
         # The score is that of the training, whose arithmetic may be shorter than that of the prediction.

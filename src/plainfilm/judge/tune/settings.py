@@ -41,8 +41,8 @@ from plainfilm.judge.tune.words import (
 
 _SOFT = "var(--soft)"
 _IMPORTANCE = (
-    "How otherwise the best quarter of the trials is spread over a setting than all trials are, from 0 (not at all) to 1. It speaks "
-    "of the ranges that were searched: where a range is wide enough, every setting matters."
+    "How otherwise the best quarter of the trials is spread over a setting than all trials are, from 0 (not at all) to 1. It "
+    "speaks of the ranges that were searched: where a range is wide enough, every setting matters."
 )
 _PRUNED = "Pruned and failed trials count as worse than every complete one, all alike; those that have not ended are left out."
 _INTERVAL = (
@@ -102,8 +102,8 @@ def importance(tuned: Tuned) -> Iterator[Html]:
 
 def _matters(settings: int) -> str:
     return (
-        f"Said where the whole interval lies above chance and p is at most {most_p(settings):.3f} (0.05 for all {settings} together). "
-        f"That it {CANNOT_BE_TOLD} does not mean that a setting does not matter."
+        f"Said where the whole interval lies above chance and p is at most {most_p(settings):.3f} (0.05 for all {settings} "
+        f"together). That it {CANNOT_BE_TOLD} does not mean that a setting does not matter."
     )
 
 
@@ -112,8 +112,8 @@ def _chance(tuned: Tuned) -> str:
     ended = len(tuned.trials) - len(tuned.of_state("running"))
     first = "but for the very first, which took the settings as they were given"
     drawn = (
-        f"The first {AT_RANDOM} trials were, {first}; the {ended - AT_RANDOM} after them were proposed by the search, which stays near "
-        "what went well. So chance and p are approximate here, and “matters” is a hint, no proof."
+        f"The first {AT_RANDOM} trials were, {first}; the {ended - AT_RANDOM} after them were proposed by the search, which stays "
+        "near what went well. So chance and p are approximate here, and “matters” is a hint, no proof."
         if ended > AT_RANDOM
         else f"These were, {first}."
     )
