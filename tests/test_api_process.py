@@ -297,7 +297,7 @@ def test_a_port_that_is_taken_is_one_line(bundle_path: Path) -> None:
 
 def test_what_is_no_bundle_and_what_is_no_address_are_one_line(tmp_path: Path) -> None:
     assert "none.plainfilm: is missing" in _refused("--bundle", str(tmp_path / "none.plainfilm"), "--port", "0")
-    assert "--host no.such.host.invalid" in _refused("--bundle", "x", "--host", "no.such.host.invalid")
+    assert "--host no.such.host.invalid" in _refused("--host", "no.such.host.invalid")
 
 
 def test_listening_beyond_loopback_is_known() -> None:
