@@ -134,7 +134,7 @@ def _say_how_long(left: Sequence[Training], directory: Path, progress: Progress)
     untrained = [training for training in left if not (directory / training.folder / "complete.json").is_file()]
     if untrained:
         minutes = sum(training.config.minutes for training in untrained)
-        time = f", {in_minutes(minutes)} in all, and some time each to judge it" if minutes else ""
+        time = f", about {in_minutes(minutes)} in all, and some time each to judge it" if minutes else ""
         progress.say(f"{counted(len(untrained), 'training')} to come{time}")
 
 

@@ -27,7 +27,7 @@ _RUNS_OWN = (
 class Instead:
     """What is done in place of what the recipe says; 0 or "" for as it says.
 
-    quick: 64 pixels and a minute a training, where neither size nor time is given. minutes: of a network's first training, in place
+    quick: 64 pixels and a minute, where neither size nor time is given. minutes: of a network's first training, in place
     of epochs; its other trainings take as many steps.
     size: pixels. epochs: of one training. weights: "scratch" or a file, for networks that the recipe starts from ImageNet.
     networks: of the recipe, all where empty. device: "auto", "cpu", "cuda" or "mps".

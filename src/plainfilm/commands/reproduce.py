@@ -32,10 +32,14 @@ def reproduce_command(
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="Print the recipes and what each claimed.")] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help="64 pixels and a minute a training, for a machine without a GPU.")
+        bool,
+        typer.Option(
+            "--quick",
+            help="64 pixels, a minute for a network's own split and as many steps for its others: for a machine without a GPU.",
+        ),
     ] = False,
     minutes: Annotated[
-        float | None, typer.Option(min=0.01, help="Minutes a training, in place of the recipe's epochs.")
+        float | None, typer.Option(min=0.01, help="Minutes for a network's own split, in place of the recipe's epochs.")
     ] = None,
     size: Annotated[int | None, typer.Option(min=16, max=4096, help="Side of the films, pixels.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs a training.")] = None,
