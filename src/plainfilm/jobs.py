@@ -25,7 +25,7 @@ from plainfilm.core.image import is_film_name, writable_name
 from plainfilm.core.manifest import SPLITS, Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress, Silence
-from plainfilm.core.run import Run
+from plainfilm.core.run import Run, first_place
 from plainfilm.errors import BadImage, BadRun, MissingExtra
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.sections.settings import Augment, Example
@@ -107,13 +107,19 @@ def train_first(
     allow_leaks: bool = False,
     progress: Progress | None = None,
 ) -> Run:
-    """Train a run that another will start from; it is not evaluated. Raises what learn.train raises."""
+    """Train the run that the one in `directory` will start from, beside it; it is not evaluated.
+
+    Raises what learn.train raises; BadRun, before it begins, where something lies in `directory` that is not gone on with.
+    """
     require_extra("train")
     from plainfilm.learn.train import train
 
     out: Progress = progress or Silence()
-    out.say(f"First training: {directory}")
-    return train(manifest, directory, config, resume=resume, allow_leaks=allow_leaks, progress=out)
+    if not resume:
+        Run.refuse_taken(directory)
+    place = first_place(directory)
+    out.say(f"First training: {place}")
+    return train(manifest, place, config, resume=resume, allow_leaks=allow_leaks, progress=out)
 
 
 def evaluate_run(

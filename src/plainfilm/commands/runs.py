@@ -64,7 +64,6 @@ def train_command(
 ) -> None:
     """Train a network; keeps its best weights by validation; never reads the test split unless told to --evaluate."""
     from plainfilm.core.manifest import Manifest
-    from plainfilm.core.run import Run, first_place
     from plainfilm.jobs import train_first, train_runs
 
     first, config = stages_of(recipe, settings, directory, resume)
@@ -87,11 +86,7 @@ def train_command(
         columns = [name for name in opened.split_columns if len(opened.split_columns) == 1 or name != "split"]
         columns = columns if splits == "all" else [name.strip() for name in splits.split(",")]
     if first is not None:
-        if not resume:
-            Run.refuse_taken(directory)  # before the first training, which may take an hour
-        train_first(
-            opened, first_place(directory), first, resume=resume, allow_leaks=allow_leaks, progress=progress_on()
-        )
+        train_first(opened, directory, first, resume=resume, allow_leaks=allow_leaks, progress=progress_on())
     evaluations = train_runs(
         opened,
         directory,

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import Field, dataclass, field, fields, replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import tomli_w
 
+from plainfilm.core.files import read_toml
 from plainfilm.core.preprocess import IMAGENET_MEAN, IMAGENET_STD, Preprocess
 from plainfilm.errors import BadConfig
 
@@ -192,12 +192,7 @@ def stages_from_toml(path: str | Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises BadConfig for a section or key that is none.
     """
     path = Path(path)
-    try:
-        sections = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadConfig(f"{path}: is missing") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise BadConfig(f"{path}: is no TOML file ({cause})") from cause
+    sections = read_toml(path)
     finish = sections.pop(FINISH, {})
     if not isinstance(finish, dict):
         raise BadConfig(f"{path}: {FINISH} is a value, expected sections such as [{FINISH}.training]")

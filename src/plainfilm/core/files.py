@@ -10,13 +10,14 @@ import platform
 import secrets
 import shlex
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any
 
-from plainfilm.errors import BadRun, CannotWrite
+from plainfilm.errors import BadConfig, BadRun, CannotWrite
 
 _PACKAGES_THAT_SHAPE_RESULTS = ("plainfilm", "numpy", "opencv-python-headless", "pandas", "pydicom", "torch", "timm")
 
@@ -104,6 +105,16 @@ def read_json(path: Path, error: type[BadRun] | type[Any] = BadRun) -> dict[str,
     if not isinstance(value, dict):
         raise error("holds no JSON object", path)
     return value
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file that a person wrote. Raises BadConfig where it is missing or no TOML."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadConfig(f"{path}: is missing") from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
+        raise BadConfig(f"{path}: is no TOML file ({cause})") from cause
 
 
 def file_sha256(path: Path) -> str:

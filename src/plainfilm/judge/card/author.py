@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
 from plainfilm.core.config import did_you_mean
+from plainfilm.core.files import read_toml
 from plainfilm.errors import BadConfig
 from plainfilm.judge.card.model_card import BY_THE_AUTHOR, TO_FILL_IN
 from plainfilm.judge.card.saying import escaped_markdown
@@ -21,12 +21,7 @@ _MARK = f"- *{TO_FILL_IN}: "
 
 def open_answers(path: Path) -> dict[str, str]:
     """Question -> answer. Raises BadConfig for a file that holds anything else."""
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BadConfig(f"{path}: is missing") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as cause:
-        raise BadConfig(f"{path}: is no TOML file ({cause})") from cause
+    content = read_toml(path)
     answers = content.pop(_SECTION, None)
     if content or not isinstance(answers, dict):
         raise BadConfig(
