@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,6 +26,7 @@ from plainfilm.judge.judged import Resampling
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
 from plainfilm.prepare.split import SplitPlan
+from warm import command
 
 pytest.importorskip("torch")
 
@@ -386,13 +384,9 @@ def test_a_run_is_audited_by_every_check(audited):
 def test_the_command_refuses_what_it_cannot_mean(audited):
     run, _ = audited
 
-    def plainfilm(*words: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "plainfilm", "audit", *map(str, words)]
-        return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
-
-    wrong = plainfilm(run.directory, "-o", "elsewhere")
+    wrong = command("audit", run.directory, "-o", "elsewhere")
     assert wrong.returncode == 1 and "go with a manifest" in wrong.stderr
-    nothing = plainfilm(run.directory / "audit.json")
+    nothing = command("audit", run.directory / "audit.json")
     assert nothing.returncode == 1 and nothing.stderr.count("\n") == 1
 
 

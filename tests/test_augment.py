@@ -10,11 +10,12 @@ from plainfilm.core.config import TrainConfig
 
 torch = pytest.importorskip("torch")
 from plainfilm.learn.augment import augment, cropped, mixed_up, with_hidden_middles  # noqa: E402
+from plainfilm.learn.style import in_other_look  # noqa: E402
 
 NONE = TrainConfig(
     augment_share=1, augment_flip=0, augment_rotation=0, augment_zoom=0, augment_translation=0, augment_brightness=0,
     augment_contrast=0, augment_gamma=0, augment_noise=0, augment_resampling=0, augment_erasing=0, augment_border=0,
-    augment_swap=0, augment_hidden=0,
+    augment_swap=0, augment_style=0, augment_hidden=0,
 )  # fmt: skip
 EVERY = {
     "flip": 1.0, "rotation": 30.0, "zoom": 0.3, "translation": 0.2, "brightness": 0.3, "contrast": 0.5, "gamma": 0.5, "noise": 0.2,
@@ -127,6 +128,58 @@ def test_swapped_borders_come_from_the_batch_and_the_middle_stays() -> None:
     assert others == set(range(1, 9))  # each film's border goes to one other, or stays
     assert (swapped[:, 0, 0, 0] != films[:, 0, 0, 0]).sum() >= 6
     assert torch.equal(_augmented(replace(NONE, augment_swap=1e-9), films), films)
+
+
+def _blurred(films: torch.Tensor) -> torch.Tensor:
+    return torch.nn.functional.avg_pool2d(films, 3, 1, 1)
+
+
+def _fine_share(films: torch.Tensor) -> torch.Tensor:
+    """(B,) of the power that is not the mean, how much lies above an eighth of the sampling rate."""
+    power = torch.fft.rfft2(films[:, 0]).abs().square()
+    down, right = torch.fft.fftfreq(films.shape[2]), torch.fft.rfftfreq(films.shape[3])
+    is_fine = torch.hypot(down[:, None], right[None]) > 1 / 8
+    return (power * is_fine).sum((1, 2)) / (power.sum((1, 2)) - power[:, 0, 0])
+
+
+def test_a_film_in_anothers_look_has_its_grey_levels_and_its_sharpness_and_stays_the_same_picture() -> None:
+    generator = torch.Generator().manual_seed(4)
+    rough = torch.nn.functional.interpolate(torch.rand(6, 1, 12, 12, generator=generator), (96, 80), mode="bilinear")
+    rough = 0.25 + 0.5 * rough  # so that nothing is cut off
+    sharp = rough + 0.05 * torch.randn(6, 1, 96, 80, generator=generator)
+    soft = _blurred(_blurred(rough)) ** 2
+    films, order = torch.cat([sharp, soft]), torch.arange(12).roll(6)
+    changed = in_other_look(films, order, torch.ones(12))
+    levels = torch.linspace(0.05, 0.95, 10)
+    for film, other in zip(changed, films[order], strict=True):
+        torch.testing.assert_close(film.quantile(levels), other.quantile(levels), atol=0.01, rtol=0)
+    before, wanted, after = (_fine_share(some).log() for some in (films, films[order], changed))
+    assert ((after - wanted).abs() < 0.5 * (before - wanted).abs()).all()
+    for film, same in zip(films[:6], changed[:6], strict=True):  # what is drawn stays what it was
+        coarse = torch.stack([_blurred(one)[0].flatten() for one in (film, same)])
+        assert torch.corrcoef(coarse)[0, 1] > 0.8
+    assert changed.min() >= 0 and changed.max() <= 1
+
+
+def test_a_look_is_taken_as_far_as_asked_and_by_a_share_of_the_films() -> None:
+    films = _films(64) * torch.linspace(0.3, 1.3, 64).view(-1, 1, 1, 1)
+    order = torch.arange(64).roll(1)
+    whole, half = (in_other_look(films, order, torch.full((64,), far)) for far in (1.0, 0.5))
+    torch.testing.assert_close(half, (films + whole) / 2)
+    assert torch.equal(in_other_look(films, order, torch.zeros(64)), films)
+    many = films.repeat(8, 1, 1, 1)
+    is_varied = (_augmented(replace(NONE, augment_style=0.5), many) != many).flatten(1).any(1)
+    assert 0.4 < is_varied.float().mean() < 0.6
+    assert torch.equal(_augmented(replace(NONE, augment_style=1.0), films, strength=0.0), films)
+
+
+@pytest.mark.parametrize("shape", [(1, 16, 16), (2, 17, 40), (3, 224, 224)])
+def test_films_of_one_grey_and_of_any_shape_have_a_look(shape: tuple[int, int, int]) -> None:
+    count, height, width = shape
+    films = torch.linspace(0, 1, count).view(-1, 1, 1, 1).expand(-1, 1, height, width).contiguous()
+    films[-1, 0, : height // 2] = 0.5
+    changed = in_other_look(films, torch.arange(count).roll(1), torch.ones(count))
+    assert torch.isfinite(changed).all() and changed.min() >= 0 and changed.max() <= 1
 
 
 def test_a_film_whose_middle_is_hidden_is_of_no_class() -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +21,7 @@ from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.inspection import inspect, mend
 from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
 from plainfilm.prepare.split import SplitPlan
+from warm import command
 
 
 @pytest.fixture(scope="module")
@@ -265,10 +264,6 @@ def test_check_writes_over_no_manifest_and_not_into_what_it_checks(
         (split_folder, tmp_path / "data", "holds manifest.csv already"),
         (split_folder, split_folder, "is what is checked"),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "plainfilm", "check", str(target), "-o", str(directory), "--fix"],
-            capture_output=True,
-            text=True,
-        )
+        done = command("check", target, "-o", directory, "--fix")
         assert done.returncode == 1 and said in done.stderr, done.stderr
     assert (tmp_path / "data" / "twins.csv").read_bytes() == before

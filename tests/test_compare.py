@@ -6,7 +6,6 @@ import importlib.util
 import itertools
 import json
 import math
-import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -36,6 +35,7 @@ from plainfilm.judge.compare.page import compare_page
 from plainfilm.judge.compare.same_films import on_one_field
 from plainfilm.judge.compare.words import comparison_text, signed
 from plainfilm.output import Measure
+from warm import command
 
 CLASSES = ("COVID", "Normal", "Viral Pneumonia")
 CONFIG = TrainConfig(model="cnn-swish", weights="scratch", size=32)
@@ -642,10 +642,7 @@ def test_wrong_places_are_refused(tmp_path):
 
 
 def _command(*arguments, code=0, cwd=None):
-    done = subprocess.run(
-        [sys.executable, "-m", "plainfilm", "compare", *map(str, arguments)],
-        capture_output=True, text=True, cwd=cwd, env={**os.environ, "COLUMNS": "100"},
-    )  # fmt: skip
+    done = command("compare", *arguments, cwd=cwd)
     assert done.returncode == code, f"{done.returncode}: {done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
     return done

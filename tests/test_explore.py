@@ -28,6 +28,7 @@ from plainfilm.prepare.class_films import class_films
 from plainfilm.prepare.explore import write_explore_page
 from plainfilm.prepare.phantom_set import make_phantoms
 from test_report import Reader
+from warm import command
 
 SECTIONS = [
     "At a glance", "Classes and splits", "Sample films", "Each class as one picture", "Grey levels",
@@ -474,13 +475,10 @@ def test_charts_speak_to_those_who_cannot_see_and_escape_what_they_are_given() -
 
 
 def test_the_command_line_writes_a_page(manifest: Manifest, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "plainfilm", "explore"]
-    done = subprocess.run(
-        [*command, str(manifest.path), "-o", "p.html", "--samples", "1"], capture_output=True, text=True, cwd=tmp_path
-    )
+    done = command("explore", manifest.path, "-o", "p.html", "--samples", "1", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "page: p.html\n"), done.stderr
     assert (tmp_path / "p.html").is_file()
-    done = subprocess.run([*command, str(tmp_path / "nowhere")], capture_output=True, text=True, cwd=tmp_path)
+    done = command("explore", tmp_path / "nowhere", cwd=tmp_path)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "plainfilm prepare" in done.stderr
     assert not (tmp_path / "explore.html").exists()
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +20,7 @@ from plainfilm.judge.outside.left_out import judge_left_out, left_out_json, left
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.left_out import leave_sources_out
 from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
+from warm import command
 
 CLASSES = ("COVID", "Normal")
 
@@ -205,10 +203,6 @@ def test_on_the_command_line_mistakes_are_one_line_and_nothing_is_begun(
         (["--seeds", "2"], "draws its own splits"),
         (["--resume"], "nothing to go on with"),
     ):
-        done = subprocess.run(
-            [sys.executable, "-m", "plainfilm", "train", str(three_sources.path), "-o", str(tmp_path / "r"),
-             "--leave-one-source-out", *more],
-            capture_output=True, text=True, env={**os.environ, "COLUMNS": "100"},
-        )  # fmt: skip
+        done = command("train", three_sources.path, "-o", tmp_path / "r", "--leave-one-source-out", *more)
         assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr, done.stderr
     assert not (tmp_path / "r").exists()

@@ -26,6 +26,7 @@ from plainfilm.errors import BadConfig, BadImage, BadManifest, BadRun, BadSource
 from plainfilm.jobs import films_of, run_demo, train_runs
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.split import SplitPlan
+from warm import command
 
 
 def _classes(folder: Path, films: int = 12) -> Path:
@@ -281,17 +282,5 @@ def test_a_terminal_that_knows_ascii_only_and_ctrl_c(tmp_path: Path, finished_ru
 
 def test_no_readable_film_is_exit_1(tmp_path: Path, finished_run: Run) -> None:
     (tmp_path / "empty.png").touch()
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "plainfilm",
-            "predict",
-            str(tmp_path / "empty.png"),
-            "--run",
-            str(finished_run.directory),
-        ],
-        capture_output=True,
-        text=True,
-    )
+    done = command("predict", tmp_path / "empty.png", "--run", finished_run.directory)
     assert done.returncode == 1 and "empty" in done.stdout and "Traceback" not in done.stderr

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +33,7 @@ from plainfilm.judge.subgroups import (
     differences,
     subgroups,
 )
+from warm import command
 
 CLASSES = ("COVID", "Lung_Opacity", "Normal")
 NOBODY = pd.DataFrame(columns=["image_id", "why", "of"])
@@ -497,12 +496,7 @@ def test_prediction_sets_and_refusals_are_shown_for_foreign_labels():
 
 def test_on_the_command_line(run_copy: Run, elsewhere: Manifest, tmp_path: Path) -> None:
     def plainfilm(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "plainfilm", "evaluate", str(run_copy.directory), *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            env={**os.environ, "COLUMNS": "100"},
-        )
+        done = command("evaluate", run_copy.directory, *arguments)
         assert done.returncode == code and "Traceback" not in done.stderr, done.stderr
         return done
 

@@ -40,6 +40,7 @@ from plainfilm.serve.batch import answer_batches, batches_of
 from plainfilm.serve.films import Films, NamedFilm
 from plainfilm.serve.journal import Journal
 from plainfilm.serve.tables import TableFormat, as_text, columns, format_of, record_of
+from warm import command
 
 COMMAND = (sys.executable, "-m", "plainfilm", "predict")
 
@@ -54,6 +55,8 @@ def _named(*typed: str | Path, listed: bytes = b"") -> list[str]:
 
 
 def _run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    if not options:
+        return command("predict", *arguments)
     return subprocess.run([*COMMAND, *map(str, arguments)], capture_output=True, text=True, **options)  # type: ignore[call-overload, no-any-return]
 
 

@@ -24,6 +24,7 @@ import os
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -238,12 +239,18 @@ def resample(
         return statistic(each_once(len(group_index)))[:0]
 
     def measure_block(replicates: range) -> Floats:
-        return statistic(draw_group_weights(groups, replicates, seed).take(group_index, axis=1))
+        return statistic(_drawn_before(groups, replicates, seed).take(group_index, axis=1))
 
     block = max(1, _CELLS_PER_BLOCK // len(group_index))
     blocks = [range(start, min(start + block, repeats)) for start in range(0, repeats, block)]
     with ThreadPoolExecutor(threads or _processors()) as pool:
         return np.concatenate(list(pool.map(measure_block, blocks)))
+
+
+@lru_cache(maxsize=64)
+def _drawn_before(groups: int, replicates: range, seed: int) -> Integers:
+    """What draw_group_weights gives, kept: a report asks for the same draws some ninety times. 32 MiB in all at most."""
+    return draw_group_weights(groups, replicates, seed)
 
 
 def draw_group_weights(groups: int, replicates: range, seed: int) -> Integers:

@@ -99,6 +99,9 @@ class TrainConfig:
     augment_swap: float = _setting(
         0.0, "augment", "share of films that get the border, to a fifth of the side, of another film", low=0, high=1
     )
+    augment_style: float = _setting(
+        0.0, "augment", "share of films that take the grey levels and the sharpness of another film", low=0, high=1
+    )
     augment_hidden: float = _setting(
         0.0, "augment", "share of films whose middle is hidden, and which are then of no class", low=0, high=1
     )

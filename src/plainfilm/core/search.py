@@ -25,7 +25,7 @@ STRENGTHS = tuple(
     f"augment_{name}"
     for name in (
         "rotation", "zoom", "translation", "brightness", "contrast", "gamma", "noise", "resampling", "erasing", "border",
-        "swap", "hidden",
+        "swap", "style", "hidden",
     )
 )  # fmt: skip
 _NOT_SEARCHED = {

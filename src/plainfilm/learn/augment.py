@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from plainfilm.core.config import TrainConfig
+from plainfilm.learn.style import in_other_look
 
 _ERASED_AREA = (0.02, 0.2)
 _ERASED_ASPECT = (0.4, 2.5)
@@ -33,6 +34,8 @@ def augment(
     is_varied = torch.rand(len(films), generator=generator) < config.augment_share
     strength = strength * is_varied  # with strength 0 a film keeps its very pixels
     draw = _Draw(len(films), strength, generator)
+    if config.augment_style:
+        films = _in_other_looks(films, draw, config.augment_style)
     films = _moved(films, draw, config)
     if config.augment_gamma:
         exponent = torch.exp(draw.around(config.augment_gamma)).to(films.device)
@@ -85,6 +88,14 @@ def _moved(films: torch.Tensor, draw: _Draw, config: TrainConfig) -> torch.Tenso
     theta = torch.stack([torch.stack([cos * mirror, -sin, right], 1), torch.stack([sin * mirror, cos, down], 1)], 1)
     grid = F.affine_grid(theta.to(films.device), list(films.shape), align_corners=False)
     return F.grid_sample(films, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def _in_other_looks(films: torch.Tensor, draw: _Draw, share: float) -> torch.Tensor:
+    """Bring a share of the films towards the look of another of the batch, each as far as it draws."""
+    order = torch.randperm(draw.films, generator=draw.generator).to(films.device)
+    chosen = draw.share() < share
+    far = draw.share().sqrt() * chosen * draw.strength.clamp_max(1)  # more often far than not
+    return in_other_look(films, order, far.to(films.device))
 
 
 def _erased(films: torch.Tensor, draw: _Draw, share: float) -> torch.Tensor:

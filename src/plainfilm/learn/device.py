@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
-from lightning_fabric import Fabric
 from torch import nn
 
 from plainfilm.core.config import TrainConfig
 from plainfilm.errors import BadConfig
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 _FABRIC_PRECISION: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed",
@@ -18,6 +20,8 @@ _FABRIC_PRECISION: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
 
 def fabric_for(config: TrainConfig, network: nn.Module) -> Fabric:
     """The device and precision that train a network. Raises BadConfig for a device that is not there or an arithmetic it lacks."""
+    from lightning_fabric import Fabric  # two seconds, which only those who train have to wait
+
     device = chosen_device(config.device)
     precision = config.precision if config.precision != "auto" else fast_precision(device, network)
     if precision == "float16" and device.type == "cpu":

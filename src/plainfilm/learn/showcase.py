@@ -14,12 +14,12 @@ from plainfilm.learn.augment import augment, cropped, mixed_up, with_hidden_midd
 _IN_A_STRIP = 6
 _DRAWS = 48  # of a setting, of which a strip shows some
 _DEFAULT = TrainConfig()
-_OF_SEVERAL = ("augment_share", "augment_swap", "augment_hidden")  # shown on several films
+_OF_SEVERAL = ("augment_share", "augment_swap", "augment_style", "augment_hidden")  # shown on several films
 _BOUNDS = tuple(
     field for field in fields(TrainConfig) if field.metadata["section"] == "augment" and field.name not in _OF_SEVERAL
 )
 _NOTHING = _DEFAULT.with_changes(
-    {**{field.name: 0.0 for field in _BOUNDS}, "augment_swap": 0.0, "augment_hidden": 0.0, "augment_share": 1.0}
+    {**{field.name: 0.0 for field in _BOUNDS}, **dict.fromkeys(_OF_SEVERAL, 0.0), "augment_share": 1.0}
 )
 # Shown where the default is not to use it.
 _INSTEAD_OF_OFF = {
@@ -52,8 +52,9 @@ def show_augmentations(films: NDArray[np.uint8], seed: int) -> list[Shown]:
     share = f"{_DEFAULT.augment_share:g}: all at their defaults, on that share of the films; the others are at most mirrored"
     shown.append((_option("augment_share"), share, [_varied(every, _DEFAULT, seed)]))
     generator = torch.Generator().manual_seed(seed)
-    swapped = _varied(every, _NOTHING.with_changes({"augment_swap": 1.0}), seed)
-    shown.append((_option("augment_swap"), f"off by default: {_help('augment_swap')}", [swapped]))
+    for name in ("augment_swap", "augment_style"):
+        varied = _varied(every, _NOTHING.with_changes({name: 1.0}), seed)
+        shown.append((_option(name), f"off by default: {_help(name)}", [varied]))
     hidden, _ = with_hidden_middles(every, torch.zeros(len(every), 1), 1.0, generator)
     shown.append((_option("augment_hidden"), f"off by default: {_help('augment_hidden')}", [_as_films(hidden)]))
     mixed, _ = mixed_up(every, torch.zeros(len(every), 1), _MIXUP_ALPHA, generator)
