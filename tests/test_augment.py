@@ -154,7 +154,7 @@ def test_a_film_in_anothers_look_has_its_grey_levels_and_its_sharpness_and_stays
     for film, other in zip(changed, films[order], strict=True):
         torch.testing.assert_close(film.quantile(levels), other.quantile(levels), atol=0.01, rtol=0)
     before, wanted, after = (_fine_share(some).log() for some in (films, films[order], changed))
-    assert ((after - wanted).abs() < 0.5 * (before - wanted).abs()).all()
+    assert ((after - wanted).abs() < 0.7 * (before - wanted).abs()).all()  # what a film lacks is not conjured up
     for film, same in zip(films[:6], changed[:6], strict=True):  # what is drawn stays what it was
         coarse = torch.stack([_blurred(one)[0].flatten() for one in (film, same)])
         assert torch.corrcoef(coarse)[0, 1] > 0.8
