@@ -19,7 +19,7 @@ test: $(VENV)/dev.done check
 ifeq ($(FILMS),)
 	@echo "REAL FILMS ABSENT: ../shared/films is not there, so the tests that need it are skipped."
 endif
-	$(if $(FILMS),PLAINFILM_FILMS="$(FILMS)") OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	$(if $(FILMS),PLAINFILM_FILMS="$(FILMS)") OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 light: $(VENV)/dev.done
 	.ci/light

@@ -287,6 +287,16 @@ def test_a_bundle_is_explained_by_the_command(bundle_path: Path, films: Path, tm
     assert f"note: {NOT_AUDITED}." in done.output and NOT_AUDITED in (out / "explain.html").read_text()
     missing = CliRunner().invoke(app, ["explain", str(tmp_path / "none"), str(films)])
     assert "is missing: name a run" in str(missing.exception)
+    named = CliRunner().invoke(
+        app, ["explain", str(films / "a"), "--bundle", str(bundle_path), "-o", str(tmp_path / "b")]
+    )
+    assert named.exit_code == 0, named.output
+    assert (tmp_path / "b" / "explain.csv").read_bytes() == (out / "explain.csv").read_bytes()
+    for twice in (
+        ["explain", str(bundle_path), str(films / "a"), "--bundle", str(bundle_path)],
+        ["explain", str(films / "a"), "--bundle", str(bundle_path), "--run", str(tmp_path)],
+    ):
+        assert CliRunner().invoke(app, twice).exit_code == 2
 
 
 def test_the_audit_of_a_model_stands_at_the_head_of_its_page(bundle_path: Path, films: Path, tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ def explain_command(
             "(PNG, JPEG, TIFF, BMP, WebP, DICOM) and folders of films.",
         ),
     ],
+    bundle: Annotated[Path | None, typer.Option(help="The bundle, where it is not named before the films.")] = None,
+    run: Annotated[Path | None, typer.Option(help="The run, where it is not named before the films.")] = None,
     directory: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for overlays, contact sheet, page, arrays and table.")
     ] = Path("explain"),
@@ -56,7 +58,9 @@ def explain_command(
     from plainfilm.explain_jobs import explain_paths, open_model, standing_of
     from plainfilm.judge.audit.standing import audit_note
 
-    place, films = _model_and_films(places)
+    if bundle is not None and run is not None:
+        raise typer.BadParameter("name one of --bundle and --run", param_hint="--bundle")
+    place, films = _model_and_films(places, bundle or run)
     model = open_model(place)
     if isinstance(model, Bundle) and place == SHIPPED:
         named = printable(f"{model.name}: {', '.join(model.classes)}")
@@ -75,11 +79,16 @@ def explain_command(
         raise typer.Exit(1)
 
 
-def _model_and_films(places: list[Path]) -> tuple[Path, list[Path]]:
-    """The first place where it is a run or a bundle, else the model inside; and the films."""
+def _model_and_films(places: list[Path], by_option: Path | None) -> tuple[Path, list[Path]]:
+    """The model that an option named, or the first place where it is a run or a bundle, else the model inside; and the films."""
     from plainfilm.core.bundle import SHIPPED
     from plainfilm.core.image import is_film_name
 
+    if by_option is not None:
+        twice = [place for place in places if _is_model(place)]
+        if twice:
+            raise typer.BadParameter(f"{twice[0]} is a model too: name one", param_hint="RUN-or-BUNDLE")
+        return by_option, places
     first, rest = places[0], places[1:]
     if any(_is_model(place) for place in rest):
         raise typer.BadParameter(
