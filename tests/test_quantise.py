@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -137,11 +138,24 @@ def _answers(model: bytes, films: NDArray[np.float32]) -> list[NDArray[np.float3
     return list(session.run(["logit", "embedding", "strength"], {"films": films}))
 
 
+@pytest.fixture(scope="module")
+def in_bytes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[NDArray[np.float32], bytes, bytes]]:
+    """Films, and a network before and after, made once each."""
+
+    @cache
+    def made(name: str) -> tuple[NDArray[np.float32], bytes, bytes]:
+        films, label = _phantoms(24)
+        before = _trained(name, tmp_path_factory.mktemp(name), films, label)
+        return films, before, quantise(before, films, RECIPE.mean, RECIPE.std, Silence())
+
+    return made
+
+
 @pytest.mark.parametrize("name", ["cnn-plain", "cnn-swish", "resnet18"])
-def test_a_network_in_bytes_answers_nearly_as_in_float32(name: str, tmp_path: Path) -> None:
-    films, label = _phantoms(24)
-    before = _trained(name, tmp_path, films, label)
-    after = quantise(before, films, RECIPE.mean, RECIPE.std, Silence())
+def test_a_network_in_bytes_answers_nearly_as_in_float32(
+    name: str, in_bytes: Callable[[str], tuple[NDArray[np.float32], bytes, bytes]]
+) -> None:
+    films, before, after = in_bytes(name)
     assert len(after) < 0.3 * len(before)
     graph = onnx.load_from_string(after)
     for one, other in zip(_answers(before, films), _answers(after, films), strict=True):
@@ -219,10 +233,11 @@ def test_no_grey_level_of_a_film_is_lost(tmp_path: Path, mean: float, std: float
     assert constants[taken.input[2]] == round(255 * mean)
 
 
-def test_openvino_answers_as_onnx_runtime_does(tmp_path: Path) -> None:
+def test_openvino_answers_as_onnx_runtime_does(
+    in_bytes: Callable[[str], tuple[NDArray[np.float32], bytes, bytes]], tmp_path: Path
+) -> None:
     openvino = pytest.importorskip("openvino")
-    films, label = _phantoms(16)
-    after = quantise(_trained("resnet18", tmp_path, films, label), films, RECIPE.mean, RECIPE.std, Silence())
+    films, _, after = in_bytes("resnet18")
     path = tmp_path / "int8.onnx"
     path.write_bytes(after)
     found = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(films)

@@ -35,19 +35,19 @@ def compensated(weight: Matrix, step: Matrix, moment: Matrix) -> Matrix:
     step: (O, 1), the size of a level. moment: (I, I), the mean of x x' over the inputs x that the layer is given.
     """
     order = np.argsort(-np.diag(moment), kind="stable")
-    left = weight[:, order]
+    left = np.ascontiguousarray(weight[:, order].T)  # (I, O): an input's weights lie side by side
     chosen = np.empty_like(left)
     spread = _inverse_factor(moment[np.ix_(order, order)])
-    for start in range(0, left.shape[1], _BLOCK):
-        stop = min(start + _BLOCK, left.shape[1])
-        lost = np.empty((len(left), stop - start))
-        for column in range(start, stop):
-            chosen[:, column] = nearest(left[:, column, None], step)[:, 0]
-            lost[:, column - start] = (left[:, column] - chosen[:, column]) / spread[column, column]
-            left[:, column:stop] -= np.outer(lost[:, column - start], spread[column, column:stop])
-        left[:, stop:] -= lost @ spread[start:stop, stop:]
-    back = np.empty_like(chosen)
-    back[:, order] = chosen
+    for start in range(0, len(left), _BLOCK):
+        stop = min(start + _BLOCK, len(left))
+        lost = np.empty((stop - start, left.shape[1]))
+        for place in range(start, stop):
+            chosen[place] = nearest(left[place, :, None], step)[:, 0]
+            lost[place - start] = (left[place] - chosen[place]) / spread[place, place]
+            left[place:stop] -= np.outer(spread[place, place:stop], lost[place - start])
+        left[stop:] -= spread[start:stop, stop:].T @ lost
+    back = np.empty_like(weight)
+    back[:, order] = chosen.T
     return back
 
 
