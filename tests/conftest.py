@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -39,8 +40,10 @@ TINY = TrainConfig(
 
 
 def pytest_configure() -> None:
-    """Some tests load ONNX Runtime by themselves, and it must tell nobody (`core/onnx_session.py`)."""
+    """Whoever loads ONNX Runtime must tell nobody (`core/onnx_session.py`); and Ctrl-C is heard though a shell's `&` began us."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # every process that tests begin would ignore it too
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -132,12 +132,12 @@ def _predictions_of_files(phantoms: Path, run: Path, tmp_path: Path, evaluated: 
 
 
 def test_folds_and_seeds_train_in_turn(phantoms: Path, tmp_path: Path) -> None:
-    _run("prepare", phantoms, "-o", tmp_path / "data", "--folds", "2")
+    _run("prepare", phantoms, "-o", tmp_path / "data", "--folds", "3")
     done = _run("train", tmp_path / "data", "-o", tmp_path / "runs", *QUICK, "--splits", "all", "--seeds", "2")
     runs = sorted(folder.name for folder in (tmp_path / "runs").iterdir())
-    assert runs == [f"split_f{fold}-seed{seed}" for fold in range(2) for seed in range(2)]
-    assert "over 4 runs: mean" in done.stdout
-    assert "test accuracy over 4 runs" in _run("evaluate", tmp_path / "runs").stdout
+    assert runs == [f"split_f{fold}-seed{seed}" for fold in range(3) for seed in range(2)]
+    assert "over 6 runs: mean" in done.stdout
+    assert "test accuracy over 6 runs" in _run("evaluate", tmp_path / "runs").stdout
 
 
 def test_a_recipe_file_and_options_on_top_of_it(manifest: Manifest, tmp_path: Path) -> None:
