@@ -1,12 +1,12 @@
-"""Which settings of the model inside hold on sources that they never saw: how recipes/default.toml was chosen.
+"""Which settings of the model inside hold on sources that they never saw, before it is trained anew.
 
-    python benchmarks/choice.py data/radiography -o runs/choice "swap: augment_swap=0.6" "style: augment_style=0.5" ...
+    python benchmarks/choice.py data/radiography -o runs/choice "as it is:" "style: augment_style=0.5" ...
 
-Each candidate is a name and what it changes in the recipe's first training. It trains at 128 pixels for four epochs on all
-sources but those of _HELD; then COVID against Lung_Opacity of the sources left out is asked by AUROC, of the probability of
-COVID: the films as they are; all in the look (grey levels and sharpness) of films of one of these sources, Cohen's; and COVID
-in the look of NIH's films, Lung_Opacity in that of Cohen's. The more a candidate falls from the first to the last, the more it
-goes by the look. The manifest's test films are taken out first, and the outside collection is not read.
+Each candidate is a name and what it changes in the first training of recipes/default.toml. It trains at 128 pixels for four
+epochs on all sources but those of _HELD; then COVID against Lung_Opacity of the sources left out is asked by AUROC, of the
+probability of COVID: the films as they are; all in the look (grey levels and sharpness) of films of one of these sources,
+Cohen's; and COVID in the look of NIH's films, Lung_Opacity in that of Cohen's. The more a candidate falls from the first to
+the last, the more it goes by the look. The manifest's test films are taken out first, and the outside collection is not read.
 """
 
 from __future__ import annotations
@@ -97,8 +97,9 @@ def judge(run: Run, manifest: Manifest) -> dict[str, str]:
         looks = (np.flatnonzero(source == one) for one in (of_covid, of_other))
         drawn = [rng.choice(some, len(films)) for some in looks]
         order = torch.from_numpy(np.where(is_covid, *drawn))
-        parts = [in_other_look(films, order, torch.ones(len(films)))]
-        found[name] = _auroc(score(torch.cat(parts)), is_covid, rows["group"].tolist())
+        found[name] = _auroc(
+            score(in_other_look(films, order, torch.ones(len(films)))), is_covid, rows["group"].tolist()
+        )
     return found
 
 
@@ -125,7 +126,7 @@ def main() -> None:
         name, _, changes = candidate.partition(":")
         begun = time.monotonic()
         run = train(manifest, typed.output / name, changed(base, changes), resume=True)
-        best = run.history()[-1]
+        best = run.completion()["best"]  # of the epoch whose weights are judged
         scores = f"{best['val_accuracy']:.3f}, {best['val_macro_auroc']:.3f}"
         found = judge(run, manifest)
         minutes = (time.monotonic() - begun) / 60

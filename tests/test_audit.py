@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -272,12 +273,12 @@ def few_shown():
     from plainfilm.learn import probe
     from plainfilm.prepare import survey
 
-    found: dict[bytes, list[Twin]] = {}
+    found: dict[tuple[bytes, tuple[str, ...]], list[Twin]] = {}
 
-    def find_once(thumbnails: np.ndarray, *more: object) -> list[Twin]:
-        key = thumbnails.tobytes()
+    def find_once(thumbnails: np.ndarray, sha256: Sequence[str], progress: object) -> list[Twin]:
+        key = thumbnails.tobytes(), tuple(sha256)
         if key not in found:
-            found[key] = find_twins(thumbnails, *more)
+            found[key] = find_twins(thumbnails, sha256, progress)
         return found[key]
 
     with pytest.MonkeyPatch.context() as patch:

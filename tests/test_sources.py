@@ -365,8 +365,7 @@ def test_films_without_any_class_folder_have_no_label_and_no_split(tmp_path: Pat
 
 
 def test_the_real_database_part(real_films: Path, tmp_path: Path) -> None:
-    options = PrepareOptions(metadata=real_films / "radiography.csv", twins=False)  # test_duplicates.py looks for them
-    made = _prepare(real_films / "radiography", tmp_path, options)
+    made = _prepare(real_films / "radiography", tmp_path, PrepareOptions(metadata=real_films / "radiography.csv"))
     assert made.ok["label"].value_counts().to_dict() == {
         "COVID": 2595,
         "Normal": 3501,

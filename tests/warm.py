@@ -18,13 +18,8 @@ from pathlib import Path
 _server: subprocess.Popen[str] | None = None
 
 
-def command(
-    *arguments: object, cwd: Path | None = None, environment: Mapping[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Type `plainfilm ARGUMENTS` and wait for its end.
-
-    environment: added to the one that the tests began with. Standard input is empty; the output is no terminal, 100 columns wide.
-    """
+def command(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Type `plainfilm ARGUMENTS` and wait for its end. Standard input is empty; the output is no terminal, 100 columns wide."""
     server = _running()
     assert server.stdin is not None and server.stdout is not None
     with tempfile.TemporaryDirectory() as folder:
@@ -32,7 +27,6 @@ def command(
         asked = {
             "arguments": [str(argument) for argument in arguments],
             "cwd": str(cwd or Path.cwd()),
-            "environment": {"COLUMNS": "100", **(environment or {})},
             "out": str(out),
             "err": str(err),
         }
@@ -52,7 +46,7 @@ def _running() -> subprocess.Popen[str]:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "100"},
         )
         atexit.register(_server.kill)
     return _server
@@ -93,11 +87,9 @@ def _become(asked: Mapping[str, object]) -> None:
 
     for number, path in enumerate((os.devnull, str(asked["out"]), str(asked["err"]))):
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY), number)
-    encoding = os.environ.get("PYTHONIOENCODING", "utf-8")
     sys.stdin = os.fdopen(0, closefd=False)
-    sys.stdout = os.fdopen(1, "w", encoding=encoding, closefd=False)
-    sys.stderr = os.fdopen(2, "w", encoding=encoding, errors="backslashreplace", closefd=False, buffering=1)
-    os.environ.update(asked["environment"])  # type: ignore[call-overload]
+    sys.stdout = os.fdopen(1, "w", encoding="utf-8", closefd=False)
+    sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
     os.chdir(str(asked["cwd"]))
     sys.argv = ["plainfilm", *asked["arguments"]]  # type: ignore[misc]
     code: object = 0

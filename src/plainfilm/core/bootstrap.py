@@ -239,7 +239,7 @@ def resample(
         return statistic(each_once(len(group_index)))[:0]
 
     def measure_block(replicates: range) -> Floats:
-        return statistic(_drawn_before(groups, replicates, seed).take(group_index, axis=1))
+        return statistic(draw_group_weights(groups, replicates, seed).take(group_index, axis=1))
 
     block = max(1, _CELLS_PER_BLOCK // len(group_index))
     blocks = [range(start, min(start + block, repeats)) for start in range(0, repeats, block)]
@@ -247,18 +247,16 @@ def resample(
         return np.concatenate(list(pool.map(measure_block, blocks)))
 
 
-@lru_cache(maxsize=64)
-def _drawn_before(groups: int, replicates: range, seed: int) -> Integers:
-    """What draw_group_weights gives, kept: a report asks for the same draws some ninety times. 32 MiB in all at most."""
-    return draw_group_weights(groups, replicates, seed)
-
-
+@lru_cache(
+    maxsize=64
+)  # blocks of _CELLS_PER_BLOCK: half a MiB each. A report asks for the same draws some ninety times
 def draw_group_weights(groups: int, replicates: range, seed: int) -> Integers:
-    """(replicates, groups) int32: how often each group is drawn; in each replicate, as many draws as groups."""
+    """(replicates, groups) int32, read only: how often each group is drawn; in each replicate, as many draws as groups."""
     weight = np.empty((len(replicates), groups), dtype=np.int32)
     for row, replicate in enumerate(replicates):
         stream = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(replicate,)))
         weight[row] = np.bincount(stream.integers(groups, size=groups), minlength=groups)
+    weight.flags.writeable = False
     return weight
 
 
