@@ -284,3 +284,13 @@ def test_no_readable_film_is_exit_1(tmp_path: Path, finished_run: Run) -> None:
     (tmp_path / "empty.png").touch()
     done = command("predict", tmp_path / "empty.png", "--run", finished_run.directory)
     assert done.returncode == 1 and "empty" in done.stdout and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "typed", [["prepare", "films", "-o", ""], ["predict", ""], ["train", "data", "-o", "runs/a", "--weights", ""]]
+)
+def test_a_variable_of_the_shell_that_was_never_set(typed: list[str], tmp_path: Path) -> None:
+    done = command(*typed, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == f"plainfilm: what follows {typed[-2]} is empty, as a shell's variable is that was never set\n"
+    assert not any(tmp_path.iterdir())

@@ -391,6 +391,7 @@ def test_a_class_outside_its_set_says_so(films: Path, model: Model) -> None:
         warnings = record_of(answer)["warnings"]
         assert said in warnings[0] if said else warnings == list(seen.warnings)
         assert warnings[len(warnings) - len(seen.warnings) :] == list(seen.warnings)
+        assert answer.to_dict()["doubt"] == (warnings[0] if said else "")
     Narrow.held = ()
     text = "".join(as_text(TableFormat.table, [record_of(predictor.answers_from([seen], scores)[0])], model.origin))
     assert " none  " in text.splitlines()[1] and "mind: no class fits" in text.splitlines()[2]

@@ -101,6 +101,7 @@ class Answer:
                 name: None if self.probability is None else round(float(self.probability[c]), 6)
                 for c, name in enumerate(self.classes)
             },
+            "doubt": self.doubt,
             "warnings": list(self.warnings),
         }
 

@@ -11,6 +11,7 @@ import math
 import torch
 
 _LEVELS = 256
+_RIM = 0.15  # of each side: levels are counted inside it, so that nobody borrows a wide black or white border into the lungs
 _RINGS = 24  # of frequency, evenly wide from half of one cycle a side to the corner, in logarithm
 _STRONGEST = 6.0  # factor on a frequency, either way: what one film lacks altogether is not conjured up
 
@@ -57,8 +58,11 @@ def _filled(mean: torch.Tensor, is_met: torch.Tensor) -> torch.Tensor:
 
 
 def _with_levels(films: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
-    """Each film with the share of pixels at each grey level that another has (histogram matching), between levels by a line."""
-    own, wanted = _cumulated(films), _cumulated(others)
+    """Each film with the share of pixels at each grey level that another has (histogram matching), between levels by a line.
+
+    Both are counted inside the rim.
+    """
+    own, wanted = _cumulated(_inside(films)), _cumulated(_inside(others))
     # (B, levels): the level of the other at the same rank
     level = torch.searchsorted(wanted, own).clamp_max(_LEVELS - 1)
     above = wanted.gather(1, level)
@@ -71,6 +75,12 @@ def _with_levels(films: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
     rest = place - lower
     matched = table.gather(1, lower) * (1 - rest) + table.gather(1, lower + 1) * rest
     return matched.view_as(films)
+
+
+def _inside(films: torch.Tensor) -> torch.Tensor:
+    height, width = films.shape[2:]
+    down, right = int(_RIM * height), int(_RIM * width)
+    return films[:, :, down : height - down, right : width - right]
 
 
 def _cumulated(films: torch.Tensor) -> torch.Tensor:

@@ -76,6 +76,7 @@ class FilmForm(_Form):
         description="The classes that it may be of at the wanted error, perhaps none; null without an answer."
     )
     probability: dict[str, float | None] = Field(description="Calibrated, for every class; null without an answer.")
+    doubt: str = Field(description="Why the most probable class is not to be relied on; empty where it lies in the set.")
     warnings: list[str] = Field(description="What to know of the film before trusting the answer.")
     info: InfoForm | None
     heatmaps: HeatmapsForm | None = Field(description="Where asked for and there is an answer.")
@@ -177,6 +178,7 @@ _EXAMPLE_FILM = {
     "class": "COVID",
     "set": ["COVID", "Normal"],
     "probability": {"COVID": 0.498532, "Lung_Opacity": 0.119924, "Normal": 0.131776, "Viral Pneumonia": 0.249768},
+    "doubt": "",
     "warnings": [],
     "info": _EXAMPLE_INFO,
     "heatmaps": None,

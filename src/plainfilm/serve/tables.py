@@ -92,7 +92,9 @@ def record_of(answer: Answer) -> dict[str, Any]:
         name: None if answer.logit is None else round(float(answer.logit[c]), 6)
         for c, name in enumerate(answer.classes)
     }
-    return {**answer.to_dict(), "warnings": warnings_of(answer), "logit": logit}
+    told = answer.to_dict()
+    del told["doubt"]  # the first of the warnings here
+    return {**told, "warnings": warnings_of(answer), "logit": logit}
 
 
 def warnings_of(answer: Answer) -> list[str]:
