@@ -26,7 +26,10 @@ def main() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
     if "" in sys.argv[1:]:
-        _complain(f"what follows {sys.argv[sys.argv.index('', 1) - 1]} is empty, as a shell's variable is that was never set", 2)
+        _complain(
+            f"what follows {sys.argv[sys.argv.index('', 1) - 1]} is empty, as a shell's variable is that was never set",
+            2,
+        )
     try:
         app()
     except SystemExit as ended:

@@ -76,7 +76,9 @@ class FilmForm(_Form):
         description="The classes that it may be of at the wanted error, perhaps none; null without an answer."
     )
     probability: dict[str, float | None] = Field(description="Calibrated, for every class; null without an answer.")
-    doubt: str = Field(description="Why the most probable class is not to be relied on; empty where it lies in the set.")
+    doubt: str = Field(
+        description="Why the most probable class is not to be relied on; empty where it lies in the set."
+    )
     warnings: list[str] = Field(description="What to know of the film before trusting the answer.")
     info: InfoForm | None
     heatmaps: HeatmapsForm | None = Field(description="Where asked for and there is an answer.")
