@@ -26,7 +26,8 @@ from plainfilm.core.image import is_film_name, read_film
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.thumbnail import thumbnail
 from plainfilm.errors import BadImage
-from plainfilm.learn.drawings import DRAWN, no_longer_a_chest
+from plainfilm.learn.drawings import DRAWN
+from plainfilm.learn.spoilings import no_longer_a_chest
 from plainfilm.prepare.phantom import FINDINGS, render_phantom
 
 Films = NDArray[np.uint8]

@@ -28,7 +28,8 @@ from plainfilm.core.chest import (
 )
 from plainfilm.core.image import is_film_name, read_film
 from plainfilm.core.thumbnail import thumbnail
-from plainfilm.learn.drawings import DRAWN, no_longer_a_chest
+from plainfilm.learn.drawings import DRAWN
+from plainfilm.learn.spoilings import no_longer_a_chest
 from plainfilm.prepare.phantom import FINDINGS, render_phantom
 
 Films = NDArray[np.uint8]

@@ -6,7 +6,6 @@ rotation of them. Nothing here is anatomy to learn from; it is to look enough li
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import cv2
@@ -16,6 +15,11 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Film = NDArray[np.uint8]
 Rng = np.random.Generator
+
+
+def as_film(grey: NDArray[np.floating]) -> Film:
+    """Grey levels of any number as a film: rounded, and cut to 0..255."""
+    return np.asarray(np.clip(np.rint(grey), 0, 255), np.uint8)
 
 
 @dataclass
@@ -114,7 +118,8 @@ def turned(x: float = 0, y: float = 0, z: float = 0) -> Floats:
     return np.asarray(about_y @ about_x @ about_z)
 
 
-def _line(start: object, end: object, bend: object = (0, 0, 0), count: int = 12) -> Floats:
+def line(start: object, end: object, bend: object = (0, 0, 0), count: int = 12) -> Floats:
+    """(count, 3) points from start to end, bent sideways by up to `bend` in the middle."""
     t = np.linspace(0, 1, count)[:, None]
     start, end, bend = (np.asarray(point, np.float64) for point in (start, end, bend))
     return start + t * (end - start) + 4 * t * (1 - t) * bend
@@ -136,7 +141,7 @@ def torso(rng: Rng, arms: str = "down") -> Body:
         body.solid([lung[0], u(0.5, 0.66), 0], [width * 0.44, u(0.25, 0.4), depth * 0.8], air * u(0.8, 1.1))  # dome
         for _ in range(14):
             at = np.array([lung[0] + side * u(-0.05, 0.2), u(-0.5, 0.4), u(-0.3, 0.3) * depth])
-            body.tube(_line([side * 0.12, u(-0.2, 0.1), 0.0], at, u(-0.05, 0.05, 3)), u(0.006, 0.02), u(0.03, 0.1))
+            body.tube(line([side * 0.12, u(-0.2, 0.1), 0.0], at, u(-0.05, 0.05, 3)), u(0.006, 0.02), u(0.03, 0.1))
     body.solid([u(0.05, 0.15), 0.15, -0.12 * depth], [u(0.22, 0.34), u(0.26, 0.36), depth * u(0.4, 0.6)], u(0.5, 0.9))
     body.solid([0, -0.4, 0], [0.12, 0.5, depth * 0.5], u(0.3, 0.6))
     spine = np.array([[0, y, depth * (0.62 + 0.12 * np.sin(2.2 * y))] for y in np.arange(-1.1, 1.3, 0.135)])
@@ -150,16 +155,16 @@ def torso(rng: Rng, arms: str = "down") -> Body:
             angle = np.linspace(0.1, 2.7, 18)
             points = [side * reach * np.sin(angle), y + 0.16 * angle, depth * 0.85 * np.cos(angle)]
             body.tube(np.stack(points, 1), u(0.018, 0.03), bone)
-    body.tube(_line([0, -0.6, -depth * 0.9], [0, 0.2, -depth * 0.98]), 0.05, 2 * bone)  # sternum
+    body.tube(line([0, -0.6, -depth * 0.9], [0, 0.2, -depth * 0.98]), 0.05, 2 * bone)  # sternum
     for side in (-1, 1):
-        body.bone(_line([side * 0.08, -0.72, -0.6 * depth], [side * 0.75, -0.85, 0.1], [0, -0.04, 0]), 0.03, 0.2)
+        body.bone(line([side * 0.08, -0.72, -0.6 * depth], [side * 0.75, -0.85, 0.1], [0, -0.04, 0]), 0.03, 0.2)
         if arms == "down":
-            body.bone(_line([side * (width + 0.12), -0.7, 0], [side * (width + 0.25), 0.9, 0]), 0.07, 0.4)
-            body.tube(_line([side * (width + 0.12), -0.75, 0], [side * (width + 0.25), 0.9, 0]), 0.2, 0.5)
+            body.bone(line([side * (width + 0.12), -0.7, 0], [side * (width + 0.25), 0.9, 0]), 0.07, 0.4)
+            body.tube(line([side * (width + 0.12), -0.75, 0], [side * (width + 0.25), 0.9, 0]), 0.2, 0.5)
         elif arms == "up":
             up = [side * u(0.1, 0.35), -1.3, -depth * u(0.4, 1.4)]
-            body.bone(_line([side * 0.3, -0.75, 0.1], up), 0.07, 0.5)
-            body.tube(_line([side * 0.3, -0.7, 0.1], up), 0.19, 0.5)
+            body.bone(line([side * 0.3, -0.75, 0.1], up), 0.07, 0.5)
+            body.tube(line([side * 0.3, -0.7, 0.1], up), 0.19, 0.5)
         if rng.random() < 0.3:
             body.solid([side * 0.38, 0.25, -depth * 1.02], [0.26, 0.26, 0.2], 0.7)
     return body
@@ -174,14 +179,14 @@ def abdomen(rng: Rng) -> Body:
     for place, y in enumerate(np.arange(-1.0, 0.75, 0.22)):
         body.solid([u(-0.01, 0.01), y, 0.25], [0.12 + 0.004 * place, 0.08, 0.1], u(1.2, 2.0))
         body.solid([0, y + 0.05, 0.38], [0.03, 0.07, 0.06], 1.6)
-        body.tube(_line([-0.27, y, 0.25], [0.27, y, 0.25]), 0.03, 0.12)
+        body.tube(line([-0.27, y, 0.25], [0.27, y, 0.25]), 0.03, 0.12)
     hips = u(0.35, 0.75)
     for side in (-1, 1):
         body.solid([side * 0.45, hips, 0.1], [0.36, 0.36, 0.05], u(2, 4), turned(z=side * 35, y=side * 30))
         body.solid([side * 0.2, 0.1, 0.2], [0.1, 0.5, 0.12], 0.25, turned(z=-side * 12))  # psoas
         body.shell([side * 0.55, hips + 0.4, 0], [0.15, 0.15, 0.15], 0.05, 2)
         for rib in range(3):
-            body.tube(_line([side * 0.12, -0.95 + 0.15 * rib, 0.3], [side * 0.8, -0.6 + 0.15 * rib, 0]), 0.03, 0.15)
+            body.tube(line([side * 0.12, -0.95 + 0.15 * rib, 0.3], [side * 0.8, -0.6 + 0.15 * rib, 0]), 0.03, 0.15)
     body.solid([0, hips + 0.1, 0.3], [0.2, 0.28, 0.1], 1.5)
     for _ in range(int(rng.integers(2, 22))):  # gas
         at = [u(-0.6, 0.6), u(-0.7, 0.8), u(-0.3, 0.1)]
@@ -196,9 +201,9 @@ def pelvis(rng: Rng) -> Body:
     for side in (-1, 1):
         body.solid([side * 0.5, -0.45, 0.1], [0.42, 0.42, 0.06], u(2, 4), turned(z=side * 35, y=side * 30))
         body.shell([side * 0.58, 0.15, 0], [0.17, 0.17, 0.17], 0.05, 3)
-        body.bone(_line([side * 0.58, 0.15, 0], [side * 0.78, 0.3, 0]), 0.09, 0.5)
-        body.bone(_line([side * 0.78, 0.25, 0], [side * 0.68, 1.4, 0]), 0.1, 0.6)
-        body.tube(_line([side * 0.62, 0.4, 0], [side * 0.6, 1.5, 0]), 0.32, 0.7)
+        body.bone(line([side * 0.58, 0.15, 0], [side * 0.78, 0.3, 0]), 0.09, 0.5)
+        body.bone(line([side * 0.78, 0.25, 0], [side * 0.68, 1.4, 0]), 0.1, 0.6)
+        body.tube(line([side * 0.62, 0.4, 0], [side * 0.6, 1.5, 0]), 0.32, 0.7)
         ring = np.linspace(0, 2 * np.pi, 20)
         body.tube(np.stack([side * 0.24 + 0.13 * np.cos(ring), 0.5 + 0.12 * np.sin(ring), 0 * ring], 1), 0.05, 0.35)
     body.solid([0, -0.35, 0.2], [0.2, 0.3, 0.1], 2)
@@ -221,8 +226,8 @@ def head(rng: Rng) -> Body:
         body.solid([side * 0.22, 0.02, -0.5], [0.12, 0.1, 0.1], -0.5)
         body.solid([side * 0.2, 0.28, -0.4], [0.11, 0.12, 0.12], -0.6)
         body.solid([side * 0.42, 0.12, 0.1], [0.1, 0.12, 0.12], 1.5)
-        body.bone(_line([side * 0.42, 0.2, -0.05], [side * 0.3, 0.65, -0.25]), 0.05, 0.4)
-        body.bone(_line([side * 0.3, 0.65, -0.25], [0, 0.75, -0.6]), 0.06, 0.4)
+        body.bone(line([side * 0.42, 0.2, -0.05], [side * 0.3, 0.65, -0.25]), 0.05, 0.4)
+        body.bone(line([side * 0.3, 0.65, -0.25], [0, 0.75, -0.6]), 0.06, 0.4)
         for tooth in range(6):
             angle = tooth * 0.25
             for y in (0.5, 0.6):
@@ -230,7 +235,7 @@ def head(rng: Rng) -> Body:
     body.solid([0, 0.2, -0.5], [0.05, 0.18, 0.15], -0.6)
     for y in np.arange(0.4, 1.4, 0.13):
         body.solid([0, y, 0.15], [0.1, 0.045, 0.09], 1.8)
-    body.tube(_line([0, 0.5, 0.05], [0, 1.5, 0.05]), 0.35, 0.5)
+    body.tube(line([0, 0.5, 0.05], [0, 1.5, 0.05]), 0.35, 0.5)
     body.solid([0, 0.0, 0.1], [0.05, 0.12, 0.25], -0.1)
     return body
 
@@ -247,15 +252,15 @@ def hand(rng: Rng) -> Body:
         lengths = np.array([0.42, 0.27, 0.18, 0.13]) * long * (0.75 if finger in (0, 4) else 1)
         for place, length in enumerate(lengths[: 3 if finger == 0 else 4]):
             end = at + away * length
-            body.bone(_line(at, end), 0.045 - 0.006 * place, density, knobs=1.15)
-            body.tube(_line(at, end), 0.1 - 0.01 * place, 0.25)
+            body.bone(line(at, end), 0.045 - 0.006 * place, density, knobs=1.15)
+            body.tube(line(at, end), 0.1 - 0.01 * place, 0.25)
             at = end + away * 0.03
     body.solid([0, 0.1, 0], [0.3, 0.4, 0.1], 0.8)
     for _ in range(8):
         body.solid([u(-0.14, 0.14), u(0.38, 0.6), 0], [0.07, 0.06, 0.06], 2.5)
     for side in (-1, 1):
-        body.bone(_line([side * 0.1, 0.68, 0], [side * 0.12, 1.5, 0]), 0.07, density)
-    body.tube(_line([0, 0.6, 0], [0, 1.5, 0]), 0.24, 0.3)
+        body.bone(line([side * 0.1, 0.68, 0], [side * 0.12, 1.5, 0]), 0.07, density)
+    body.tube(line([0, 0.6, 0], [0, 1.5, 0]), 0.24, 0.3)
     return body
 
 
@@ -265,17 +270,17 @@ def limb(rng: Rng) -> Body:
     thick, density, bend = u(0.09, 0.22), u(0.3, 0.9), u(-0.8, 0.8) * (rng.random() < 0.6)
     joint = np.array([u(-0.2, 0.2), u(-0.25, 0.35), 0])
     above, below = np.add(joint, [-0.15 * bend, -1.6, 0]), np.add(joint, [1.2 * bend, 1.5, 0])
-    body.bone(_line(above, joint - [0, 0.06, 0]), thick, density, knobs=u(1.2, 1.9))
+    body.bone(line(above, joint - [0, 0.06, 0]), thick, density, knobs=u(1.2, 1.9))
     if rng.random() < 0.85:
-        body.bone(_line(np.add(joint, [0.02, 0.08, 0]), below), thick * u(0.8, 1.1), density, knobs=u(1.2, 1.9))
+        body.bone(line(np.add(joint, [0.02, 0.08, 0]), below), thick * u(0.8, 1.1), density, knobs=u(1.2, 1.9))
     if rng.random() < 0.6:
         apart = [1.6 * thick, 0.2, 0]
-        body.bone(_line(joint + apart, below + apart), 0.5 * thick, density)
+        body.bone(line(joint + apart, below + apart), 0.5 * thick, density)
     if rng.random() < 0.5:
         body.solid(np.add(joint, [0, -0.12, -0.2]), [0.12, 0.13, 0.06], 2)
     flesh = u(1.6, 3.5)
-    body.tube(_line(above, joint), flesh * thick, u(0.15, 0.5))
-    body.tube(_line(joint, below), flesh * thick * u(0.8, 1), u(0.15, 0.5))
+    body.tube(line(above, joint), flesh * thick, u(0.15, 0.5))
+    body.tube(line(joint, below), flesh * thick * u(0.8, 1), u(0.15, 0.5))
     body.solid(joint, [flesh * thick * 0.55, 0.35, 0.3], 0.4)
     return body
 
@@ -294,153 +299,10 @@ def spine(rng: Rng) -> Body:
         for side in (-1, 1):
             body.solid(np.add(at, [side * 0.55 * wide, 0, wide]), [0.16 * wide, 0.2 * step, 0.2 * wide], 3)
             body.tube(
-                _line(np.add(at, [side * wide, 0, wide]), np.add(at, [side * 2.1 * wide, -0.1 * step, wide])),
+                line(np.add(at, [side * wide, 0, wide]), np.add(at, [side * 2.1 * wide, -0.1 * step, wide])),
                 0.2 * step,
                 0.2,
             )
     for _ in range(int(rng.integers(0, 8))):
         body.solid([u(-0.8, 0.8), u(-0.9, 0.9), -0.3], [u(0.04, 0.2)] * 3, -u(0.3, 0.8))
     return body
-
-
-# Pictures of bodies ---------------------------------------------------------------------------------------------------
-
-_SIDE_PX = 128
-_BODIES: tuple[Callable[[Rng], Body], ...] = (abdomen, pelvis, head, hand, limb, spine)
-
-
-def cloud(rng: Rng, side: int, power: float) -> Floats:
-    """(side, side) noise whose amplitude falls with that power of the frequency; mean 0, deviation 1."""
-    frequency = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side))
-    frequency[0, 0] = np.inf
-    spectrum = np.fft.rfft2(rng.standard_normal((side, side))) * frequency**-power
-    noise = np.fft.irfft2(spectrum, (side, side))
-    return np.asarray((noise - noise.mean()) / max(float(noise.std()), 1e-9))
-
-
-def _film(rng: Rng, attenuation: Floats) -> Film:
-    """From attenuation to grey: tissue texture, film curve, blur, grain."""
-    u = rng.uniform
-    attenuation = attenuation * (1 + u(0, 0.12) * cloud(rng, _SIDE_PX, u(0.8, 1.8)))
-    attenuation = np.asarray(cv2.GaussianBlur(attenuation, (0, 0), u(0.3, 1.2)), np.float64)
-    known = attenuation[attenuation > 0.05]
-    middle = float(np.quantile(known, u(0.2, 0.7))) if known.size else 0.5
-    spread = float(known.std()) + 0.1 if known.size else 1.0
-    grey = 1 / (1 + np.exp(-u(0.8, 2.2) * (attenuation - middle) / spread))
-    grey = grey - u(0.3, 1) * grey.min()
-    return _as_film(255 * grey / max(float(grey.max()), 1e-9) + u(0, 8) * rng.standard_normal(grey.shape))
-
-
-def _as_film(grey: Floats) -> Film:
-    return np.asarray(np.clip(np.rint(grey), 0, 255), np.uint8)
-
-
-def lateral_chest(rng: Rng) -> Film:
-    """A chest from the side, or clearly oblique."""
-    u, side = rng.uniform, 1 if rng.random() < 0.5 else -1
-    about = side * (u(72, 108) if rng.random() < 0.8 else u(50, 72))
-    body = torso(rng, arms="up" if rng.random() < 0.75 else "none")
-    view = turned(y=about, x=u(-6, 6), z=u(-5, 5))
-    return _film(rng, _filling(rng, body.projected(view, _SIDE_PX, u(0.8, 1.05), (0, u(-0.1, 0.15)))))
-
-
-def other_radiograph(rng: Rng) -> Film:
-    """Abdomen, pelvis, skull, hand, limb or spine, from the front, the side or between."""
-    u, kind = rng.uniform, _BODIES[int(rng.integers(len(_BODIES)))]
-    sides = u(70, 110) if rng.random() < 0.45 and kind not in (hand, pelvis) else u(-25, 25)
-    about = 0.0 if rng.random() < 0.6 else u(-180, 180)
-    turn = about if kind in (hand, limb) else u(-8, 8)
-    view = turned(y=sides, x=u(-12, 12), z=turn)
-    image = kind(rng).projected(view, _SIDE_PX, u(0.7, 1.5), (u(-0.25, 0.25), u(-0.25, 0.25)))
-    if kind is hand and rng.random() < 0.4:  # both
-        image = np.hstack([image[:, ::2], image[:, ::-2]])
-    return _film(rng, _filling(rng, image) if rng.random() < 0.6 else image)
-
-
-def _filling(rng: Rng, attenuation: Floats) -> Floats:
-    """The body fills the film from side to side, as a radiographer would have it."""
-    columns = np.flatnonzero(attenuation.max(0) > 0.1)
-    if len(columns) < _SIDE_PX // 4:
-        return attenuation
-    width = columns[-1] - columns[0]
-    left, right = (
-        int(end + width * rng.uniform(-0.12, 0.12) * sign) for end, sign in ((columns[0], -1), (columns[-1], 1))
-    )
-    left, right = max(0, left), min(_SIDE_PX, right)
-    return np.asarray(cv2.resize(attenuation[:, left:right], (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_LINEAR))
-
-
-def mammogram(rng: Rng) -> Film:
-    """A breast from one edge."""
-    u = rng.uniform
-    x, y = np.meshgrid(np.linspace(0, 1, _SIDE_PX), np.linspace(-1, 1, _SIDE_PX))
-    depth = 1 - (x / u(0.4, 0.95)) ** 2 - ((y - u(-0.2, 0.2)) / u(0.5, 0.95)) ** 2
-    tissue = np.maximum(depth, 0) ** u(0.2, 0.5) * (1 + u(0.1, 0.5) * cloud(rng, _SIDE_PX, u(1, 1.8)))
-    muscle = (x * u(1, 3) + (y + 1) * u(0.6, 1.5) < u(0, 0.8)) * u(0, 0.6)
-    film = _as_film(255 * (tissue + muscle * (depth > 0)) / 1.5)
-    return film[:, ::-1].copy() if rng.random() < 0.5 else film
-
-
-def slice_of_a_body(rng: Rng) -> Film:
-    """A CT or MR slice of chest, abdomen or head: across, from the side, or from the front."""
-    u = rng.uniform
-    kind = (lambda rng: torso(rng, "none"), abdomen, head, pelvis, limb)[int(rng.integers(5))]
-    body = kind(rng)
-    way = rng.random()
-    view = turned(x=90 + u(-8, 8)) if way < 0.6 else turned(y=90 + u(-8, 8)) if way < 0.85 else turned(y=u(-10, 10))
-    if rng.random() < 0.45:  # MR: any tissue has any brightness
-        body.solids = [(*solid[:3], solid[3] * u(-0.6, 1.4)) for solid in body.solids]
-    depth = 0.0
-    for _ in range(5):
-        depth = u(-0.6, 0.6) if way < 0.6 else u(-0.3, 0.3)
-        if (body.slice(view, 32, depth) > 0.02).mean() > 0.15:
-            break
-    image = body.slice(view, _SIDE_PX, depth, u(0.9, 1.6))
-    inside = image > 0.02
-    image = image + inside * u(0, 0.25) * cloud(rng, _SIDE_PX, u(0.4, 1.8)) * max(float(image.std()), 0.1)
-    known = image[inside] if inside.any() else image
-    low, high = np.quantile(known, u(0, 0.25)) - u(0, 0.6), np.quantile(known, u(0.8, 1)) + u(0, 0.6)
-    grey = np.clip((image - low) / max(float(high - low), 1e-3), 0, 1)
-    if rng.random() < 0.5:
-        grey = _filling(rng, grey)
-    grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), u(0.3, 1.2)), np.float64)
-    if rng.random() < 0.3:
-        y, x = np.mgrid[-1 : 1 : _SIDE_PX * 1j, -1 : 1 : _SIDE_PX * 1j]
-        grey = grey * (np.hypot(x, y) < u(0.9, 1.1))
-        grey = grey + u(0, 0.5) * (np.abs(y - u(0.6, 0.9) - 0.1 * x**2) < 0.02)  # the table
-    return _as_film(255 * grey + u(0, 10) * rng.standard_normal(grey.shape))
-
-
-def ultrasound(rng: Rng) -> Film:
-    """A fan of speckle."""
-    u = rng.uniform
-    y, x = np.mgrid[0 : 1 : _SIDE_PX * 1j, -1 : 1 : _SIDE_PX * 1j]
-    angle, reach = np.arctan2(x, y + u(0.05, 0.5)), np.hypot(x, y + 0.1)
-    fan = (np.abs(angle) < u(0.4, 1.0)) & (reach < u(0.8, 1.1))
-    speckle = np.abs(cloud(rng, _SIDE_PX, u(0.2, 0.8))) * np.exp(u(0.5, 1.5) * cloud(rng, _SIDE_PX, u(1.2, 2)))
-    grey = fan * np.clip(speckle * u(0.2, 0.6) * np.exp(-u(0, 1) * reach), 0, 1)
-    return _as_film(255 * grey)
-
-
-def eye(rng: Rng) -> Film:
-    """The back of an eye."""
-    u = rng.uniform
-    y, x = np.mgrid[-1 : 1 : _SIDE_PX * 1j, -1 : 1 : _SIDE_PX * 1j]
-    grey = u(0.3, 0.7) + 0.08 * cloud(rng, _SIDE_PX, 1.8) - u(0, 0.3) * (x**2 + y**2)
-    disc = np.array([u(-0.6, 0.6), u(-0.2, 0.2)])
-    grey = grey + u(0.2, 0.5) * np.exp(-((x - disc[0]) ** 2 + (y - disc[1]) ** 2) / u(0.01, 0.04))
-    body = Body()
-    for _ in range(int(rng.integers(6, 20))):
-        body.tube(_line([*disc, 0], [*u(-1, 1, 2), 0], [*u(-0.3, 0.3, 2), 0]), u(0.01, 0.04), 1)
-    grey = grey - u(0.1, 0.3) * np.clip(body.projected(np.eye(3), _SIDE_PX), 0, 1)
-    return _as_film(255 * grey * (np.hypot(x, y) < u(0.85, 1.2)))
-
-
-MEDICAL: tuple[tuple[float, Callable[[Rng], Film]], ...] = (
-    (5, lateral_chest),
-    (5, other_radiograph),
-    (0.6, mammogram),
-    (4, slice_of_a_body),
-    (0.5, ultrasound),
-    (0.4, eye),
-)  # how often, and what

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.core.lungs import INPUT_PX, network_input
-from plainfilm.learn.bodies import Film, Rng, cloud
+from plainfilm.learn.bodies import Film, Rng
+from plainfilm.learn.body_pictures import cloud
 from plainfilm.learn.drawings import drawn_pictures
 
 Grey = NDArray[np.floating]  # (128, 128), 0 black to 1 white

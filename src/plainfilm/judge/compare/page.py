@@ -36,6 +36,7 @@ from plainfilm.core.page import (
 from plainfilm.judge.compare.audits import audit_cells
 from plainfilm.judge.compare.comparison import ERROR, LOWER_IS_BETTER, MEASURES, TESTED, Comparison, Difference, Row
 from plainfilm.judge.compare.contestants import Contestant
+from plainfilm.judge.compare.differences import PAIRS_DRAWN, axis, differences_of, title_of
 from plainfilm.judge.compare.words import (
     KIND_WORDS,
     NETWORKS_ONLY,
@@ -43,19 +44,12 @@ from plainfilm.judge.compare.words import (
     TITLES,
     headline,
     is_about_networks,
-    p_words,
-    signed,
-    verdict_words,
 )
 
 _COLOURS = {"method": BLUE, "table": VERMILION, "ensemble": GREEN}
 _NAME_LETTERS = 17
-_DIGITS = 9
 _ROWS_DRAWN = 20
-_PAIRS_DRAWN = 12
-_PAIRS_LISTED = 200
 _NAMES_IN_TITLE = 3
-_OTHERS = tuple(name for name in MEASURES if name not in TESTED)
 
 
 def compare_page(comparison: Comparison, contestants: Sequence[Contestant], made: Mapping[str, Any]) -> str:
@@ -72,7 +66,7 @@ def _sections(comparison: Comparison, contestants: Sequence[Contestant]) -> Iter
     yield section("Verdict", *_verdict(comparison))
     yield section("Leaderboard", *_leaderboard(comparison, contestants))
     if comparison.differences:
-        yield section("Differences", *_differences(comparison, comparison.differences))
+        yield section("Differences", *differences_of(comparison, comparison.differences))
     if comparison.ensemble_differences:
         yield section(
             "Ensembles",
@@ -81,7 +75,7 @@ def _sections(comparison: Comparison, contestants: Sequence[Contestant]) -> Iter
                 "counts alike. It costs as much time as all of them together. Its tests are a family of their own, so that they do "
                 "not make those of the contestants weaker. Each is first set against the best contestant."
             ),
-            *_differences(comparison, comparison.ensemble_differences, comparison.foremost_ensemble_differences),
+            *differences_of(comparison, comparison.ensemble_differences, comparison.foremost_ensemble_differences),
         )
     yield section("Spread over trainings", *_spread(comparison))
     yield section("What was compared", *_compared(comparison, contestants))
@@ -101,8 +95,8 @@ def _verdict(comparison: Comparison) -> Iterator[Html]:
         if verdict.is_supported
     ]
     if told:
-        more = [f"and {len(told) - _PAIRS_DRAWN} more, below"] if len(told) > _PAIRS_DRAWN else []
-        yield alert("note", headline(comparison), bullets([*told[:_PAIRS_DRAWN], *more]))
+        more = [f"and {len(told) - PAIRS_DRAWN} more, below"] if len(told) > PAIRS_DRAWN else []
+        yield alert("note", headline(comparison), bullets([*told[:PAIRS_DRAWN], *more]))
     elif pairs:
         yield alert(
             "note",
@@ -160,7 +154,7 @@ def _leaderboard(comparison: Comparison, contestants: Sequence[Contestant]) -> I
     places = list(enumerate(comparison.rows, start=1))
     audits = audit_cells(contestants)
     audit_title = texts("Audit") if audits else []
-    columns = [*texts("Row"), *audit_title, *numbers(*(_title(name) for name in MEASURES), "Trainings")]
+    columns = [*texts("Row"), *audit_title, *numbers(*(title_of(name) for name in MEASURES), "Trainings")]
     cells = (
         [
             _named(place, row),
@@ -188,13 +182,8 @@ def _chart(rows: Sequence[Row], measure: str) -> Html | None:
         Guess(f"{place} {shortened(row.name, _NAME_LETTERS)}", _COLOURS[row.kind], row.measures[measure])
         for place, row in enumerate(rows, start=1)
     ]
-    chart = guesses(TITLES[measure], shown, _title(measure), **_axis(intervals), reference=leader)
-    return drawing(_title(measure), chart, "Dotted: the value of the row that stands first.")
-
-
-def _axis(intervals: Sequence[Interval], *more: float) -> dict[str, float]:
-    ends = [end for one in intervals for end in (one.value, one.low, one.high) if not math.isnan(end)] + [*more]
-    return {"low": min(ends), "high": max(ends)}
+    chart = guesses(TITLES[measure], shown, title_of(measure), **axis(intervals), reference=leader)
+    return drawing(title_of(measure), chart, "Dotted: the value of the row that stands first.")
 
 
 def _named(place: int, row: Row) -> Html:
@@ -203,113 +192,6 @@ def _named(place: int, row: Row) -> Html:
 
 def _trainings(row: Row) -> str:
     return "–" if row.kind == "ensemble" else f"{row.trainings}"
-
-
-def _title(measure: str) -> str:
-    return (
-        TITLES[measure][0].upper() + TITLES[measure][1:] + (" (lower is better)" if measure in LOWER_IS_BETTER else "")
-    )
-
-
-# Differences ----------------------------------------------------------------------------------------------------------
-
-
-def _differences(
-    comparison: Comparison, pairs: Sequence[Difference], foremost: Sequence[Difference] | None = None
-) -> Iterator[Html]:
-    """The pairs of one family. foremost: those that stand before the others, which are folded; all where None."""
-    place = {row.name: number for number, row in enumerate(comparison.rows, start=1)}
-    tests = sum(len(pair.verdicts) for pair in pairs)
-    yield paragraph(
-        f"Each line is the first less the second, on the same films. Corrected is Holm's p-value for all {tests} tests of this "
-        f"section; at most {ERROR:g} is called supported. The interval is that of one difference by itself, not corrected."
-    )
-    shown = pairs if foremost is None else foremost
-    charts = (_difference_chart(shown[:_PAIRS_DRAWN], measure, place) for measure in TESTED)
-    yield drawings(*(chart for chart in charts if chart))
-    yield _verdict_table(shown[:_PAIRS_LISTED], place)
-    others = [pair for pair in pairs if pair not in shown]
-    if others:
-        yield folded(f"The other {len(others):,} pairs", _verdict_table(others[:_PAIRS_LISTED], place))
-    if max(len(shown), len(others)) > _PAIRS_LISTED:
-        yield paragraph(f"{_PAIRS_LISTED} pairs are listed; all are in compare.json.", soft=True)
-    listed = pairs[:_PAIRS_LISTED]
-    measures = [*texts("Pair"), *numbers(*(_title(name) for name in _OTHERS))]
-    cells = ([_pair(pair, place), *(_signed(pair.measures[name]) for name in _OTHERS)] for pair in listed)
-    yield folded("Other measures: intervals, no tests", table("First less second", measures, cells))
-    areas = ([_pair(pair, place), *(_area_cell(pair, name) for name in comparison.classes)] for pair in listed)
-    by_class = [*texts("Pair"), *numbers(*comparison.classes)]
-    yield folded(
-        "AUROC of each class: for a closer look, p not corrected", table("First less second, and p", by_class, areas)
-    )
-
-
-def _verdict_table(pairs: Sequence[Difference], place: Mapping[str, int]) -> Html:
-    has_trainings = any(verdict.p_trainings is not None for pair in pairs for verdict in pair.verdicts.values())
-    seeds = ["p over trainings"] if has_trainings else []
-    measured = numbers("Difference", "p over films", *seeds, "Corrected")
-    columns = [*texts("Pair", "Measure"), *measured, *texts("Verdict")]
-    rows = (row for pair in pairs for row in _rows(pair, place, has_trainings))
-    return table("Is the difference supported?", columns, rows)
-
-
-def _difference_chart(pairs: Sequence[Difference], measure: str, place: Mapping[str, int]) -> Html | None:
-    tested = [pair for pair in pairs if measure in pair.verdicts]
-    if not tested:
-        return None
-    rows = [
-        Guess(
-            f"{place[pair.first]} − {place[pair.second]}",
-            BLUE if pair.verdicts[measure].is_supported else "var(--soft)",
-            _without_rounding(pair.measures[measure]),
-        )
-        for pair in tested
-    ]
-    chart = guesses(
-        f"Differences in {TITLES[measure]}",
-        rows,
-        f"difference in {TITLES[measure]}",
-        **_axis([row.interval for row in rows], 0.0),
-        reference=0.0,
-    )
-    return drawing(
-        f"Difference in {TITLES[measure]}",
-        chart,
-        "By place on the leaderboard. In colour: supported. Dotted: no difference.",
-    )
-
-
-def _without_rounding(interval: Interval) -> Interval:
-    """A difference of -1e-17 is none, and is not to be written as -0.000."""
-    value, low, high = (round(end, _DIGITS) + 0.0 for end in (interval.value, interval.low, interval.high))
-    return Interval(value, low, high)
-
-
-def _rows(pair: Difference, place: Mapping[str, int], has_trainings: bool) -> Iterator[Sequence[str]]:
-    for measure, verdict in pair.verdicts.items():
-        yield [
-            _pair(pair, place),
-            TITLES[measure],
-            _signed(pair.measures[measure]),
-            p_words(verdict.p_films),
-            *([p_words(verdict.p_trainings)] if has_trainings else []),
-            p_words(verdict.p_corrected),
-            strong(verdict_words(pair, measure)) if verdict.is_supported else verdict_words(pair, measure),
-        ]
-
-
-def _area_cell(pair: Difference, name: str) -> Html:
-    p = element("small", f"p {p_words(pair.auroc_p.get(name))}")
-    return joined(_signed(pair.measures[f"auroc/{name}"]), Html("<br>"), p)
-
-
-def _pair(pair: Difference, place: Mapping[str, int]) -> Html:
-    first, second = (joined(f"{place[name]} ", breakable(name)) for name in (pair.first, pair.second))
-    return joined(first, Html("<br>− "), second)
-
-
-def _signed(interval: Interval) -> Html:
-    return number_and_ends(signed(interval))
 
 
 def _size(interval: Interval) -> str:
@@ -338,7 +220,7 @@ def _spread(comparison: Comparison) -> Iterator[Html]:
         "those are about other films, this is about other seeds (and other draws of the folds). A difference of two methods that "
         "were each trained twice or more counts as supported only if it stands out from both."
     )
-    columns = [*texts("Method"), *numbers("Trainings", *(_title(name) for name in MEASURES))]
+    columns = [*texts("Method"), *numbers("Trainings", *(title_of(name) for name in MEASURES))]
     rows = ([row.name, f"{row.trainings}", *(_spread_cell(row, name) for name in MEASURES)] for row in several)
     yield table("Standard deviation over trainings, and the lowest and highest", columns, rows)
 
