@@ -417,6 +417,30 @@ def test_a_cpu_trains_small_depthwise_convolutions_in_float32(monkeypatch: pytes
         assert device.fast_precision(torch.device("cpu"), network) == expected
 
 
+_FAULTS = """
+import resource, sys, torch
+from plainfilm.learn.device import chosen_device
+if sys.argv[1] == "kept":
+    chosen_device("cpu")
+def filled():
+    for _ in range(20):
+        torch.ones(16, 1024, 1024)  # 64 MiB, twice what glibc keeps by itself
+filled()
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+filled()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not os.confstr("CS_GNU_LIBC_VERSION"), reason="the C library is not glibc")
+def test_memory_that_a_step_frees_is_there_for_the_next() -> None:
+    kept, back = (
+        int(subprocess.run([sys.executable, "-c", _FAULTS, way], capture_output=True, text=True, check=True).stdout)
+        for way in ("kept", "back")
+    )
+    assert kept < back / 5  # pages that the kernel had to bring and wipe
+
+
 def test_so_many_steps_and_no_more_whatever_the_clock_says(manifest: Manifest, tmp_path: Path) -> None:
     facts = train(manifest, tmp_path / "run", replace(TINY, minutes=5), steps=3).completion()
     assert (facts["steps"], facts["films_seen"]) == (3, 3 * TINY.batch_size)

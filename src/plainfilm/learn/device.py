@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import sys
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -16,6 +19,9 @@ if TYPE_CHECKING:
 _FABRIC_PRECISION: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed",
 }  # fmt: skip
+# Of malloc.h
+_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+_LARGEST_KEPT = 2**31 - 1  # bytes, the largest that mallopt takes
 
 
 def fabric_for(config: TrainConfig, network: nn.Module) -> Fabric:
@@ -33,10 +39,28 @@ def chosen_device(name: str) -> torch.device:
     """The device called `name`; for "auto" a GPU where there is one. Raises BadConfig for one that is not there."""
     has_mps = torch.backends.mps.is_available()
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
     if (name == "cuda" and not torch.cuda.is_available()) or (name == "mps" and not has_mps):
         raise BadConfig(f"device is {name}, and this machine (or this build of torch) has none: use --device cpu")
-    return torch.device(name)
+    device = torch.device(name)
+    if device.type == "cpu":
+        _keep_freed_memory()
+    return device
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Have the C library keep what it frees, for the next step, which wants as much again.
+
+    By itself glibc hands every large block back to the kernel and fetches it again, page by page, each page wiped: a third of the
+    time of some trainings (benchmarks/memory.py). The process then stays as large as it once was. Source: mallopt(3).
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is None:  # not glibc
+        return
+    if not mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT):
+        mallopt(_MMAP_MAX, 0)  # an older glibc knows no such threshold
+    mallopt(_TRIM_THRESHOLD, _LARGEST_KEPT)
 
 
 def fast_precision(device: torch.device, network: nn.Module | None = None) -> str:
