@@ -1,7 +1,7 @@
 # make demo   the whole job on drawn phantom films, to a report
 # make test   everything that CI checks, but for
 # make light  the light installation, tried in a clean environment: half a gigabyte to install
-# make model  the model inside the package, trained anew on ../shared/films; about an hour on two cores
+# make model  the model inside the package, trained anew on ../shared/films; about two hours on two cores
 # All set up all they need in .venv; nothing is installed outside this folder, but for light's, which goes again.
 
 PYTHON ?= python3
