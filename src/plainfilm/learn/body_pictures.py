@@ -10,6 +10,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from plainfilm.core.thumbnail import THUMBNAIL_PX
 from plainfilm.learn.bodies import (
     Body,
     Film,
@@ -27,7 +28,6 @@ from plainfilm.learn.bodies import (
     turned,
 )
 
-_SIDE_PX = 128
 _BODIES: tuple[Callable[[Rng], Body], ...] = (abdomen, pelvis, head, hand, limb, spine)
 
 
@@ -43,7 +43,7 @@ def cloud(rng: Rng, side: int, power: float) -> Floats:
 def _film(rng: Rng, attenuation: Floats) -> Film:
     """From attenuation to grey: tissue texture, film curve, blur, grain."""
     u = rng.uniform
-    attenuation = attenuation * (1 + u(0, 0.12) * cloud(rng, _SIDE_PX, u(0.8, 1.8)))
+    attenuation = attenuation * (1 + u(0, 0.12) * cloud(rng, THUMBNAIL_PX, u(0.8, 1.8)))
     attenuation = np.asarray(cv2.GaussianBlur(attenuation, (0, 0), u(0.3, 1.2)), np.float64)
     known = attenuation[attenuation > 0.05]
     middle = float(np.quantile(known, u(0.2, 0.7))) if known.size else 0.5
@@ -59,7 +59,7 @@ def lateral_chest(rng: Rng) -> Film:
     about = side * (u(72, 108) if rng.random() < 0.8 else u(50, 72))
     body = torso(rng, arms="up" if rng.random() < 0.75 else "none")
     view = turned(y=about, x=u(-6, 6), z=u(-5, 5))
-    return _film(rng, _filling(rng, body.projected(view, _SIDE_PX, u(0.8, 1.05), (0, u(-0.1, 0.15)))))
+    return _film(rng, _filling(rng, body.projected(view, THUMBNAIL_PX, u(0.8, 1.05), (0, u(-0.1, 0.15)))))
 
 
 def other_radiograph(rng: Rng) -> Film:
@@ -69,7 +69,7 @@ def other_radiograph(rng: Rng) -> Film:
     about = 0.0 if rng.random() < 0.6 else u(-180, 180)
     turn = about if kind in (hand, limb) else u(-8, 8)
     view = turned(y=sides, x=u(-12, 12), z=turn)
-    image = kind(rng).projected(view, _SIDE_PX, u(0.7, 1.5), (u(-0.25, 0.25), u(-0.25, 0.25)))
+    image = kind(rng).projected(view, THUMBNAIL_PX, u(0.7, 1.5), (u(-0.25, 0.25), u(-0.25, 0.25)))
     if kind is hand and rng.random() < 0.4:  # both
         image = np.hstack([image[:, ::2], image[:, ::-2]])
     return _film(rng, _filling(rng, image) if rng.random() < 0.6 else image)
@@ -78,22 +78,24 @@ def other_radiograph(rng: Rng) -> Film:
 def _filling(rng: Rng, attenuation: Floats) -> Floats:
     """The body fills the film from side to side, as a radiographer would have it."""
     columns = np.flatnonzero(attenuation.max(0) > 0.1)
-    if len(columns) < _SIDE_PX // 4:
+    if len(columns) < THUMBNAIL_PX // 4:
         return attenuation
     width = columns[-1] - columns[0]
     left, right = (
         int(end + width * rng.uniform(-0.12, 0.12) * sign) for end, sign in ((columns[0], -1), (columns[-1], 1))
     )
-    left, right = max(0, left), min(_SIDE_PX, right)
-    return np.asarray(cv2.resize(attenuation[:, left:right], (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_LINEAR))
+    left, right = max(0, left), min(THUMBNAIL_PX, right)
+    return np.asarray(
+        cv2.resize(attenuation[:, left:right], (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_LINEAR)
+    )
 
 
 def mammogram(rng: Rng) -> Film:
     """A breast from one edge."""
     u = rng.uniform
-    x, y = np.meshgrid(np.linspace(0, 1, _SIDE_PX), np.linspace(-1, 1, _SIDE_PX))
+    x, y = np.meshgrid(np.linspace(0, 1, THUMBNAIL_PX), np.linspace(-1, 1, THUMBNAIL_PX))
     depth = 1 - (x / u(0.4, 0.95)) ** 2 - ((y - u(-0.2, 0.2)) / u(0.5, 0.95)) ** 2
-    tissue = np.maximum(depth, 0) ** u(0.2, 0.5) * (1 + u(0.1, 0.5) * cloud(rng, _SIDE_PX, u(1, 1.8)))
+    tissue = np.maximum(depth, 0) ** u(0.2, 0.5) * (1 + u(0.1, 0.5) * cloud(rng, THUMBNAIL_PX, u(1, 1.8)))
     muscle = (x * u(1, 3) + (y + 1) * u(0.6, 1.5) < u(0, 0.8)) * u(0, 0.6)
     film = as_film(255 * (tissue + muscle * (depth > 0)) / 1.5)
     return film[:, ::-1].copy() if rng.random() < 0.5 else film
@@ -113,9 +115,9 @@ def slice_of_a_body(rng: Rng) -> Film:
         depth = u(-0.6, 0.6) if way < 0.6 else u(-0.3, 0.3)
         if (body.slice(view, 32, depth) > 0.02).mean() > 0.15:
             break
-    image = body.slice(view, _SIDE_PX, depth, u(0.9, 1.6))
+    image = body.slice(view, THUMBNAIL_PX, depth, u(0.9, 1.6))
     inside = image > 0.02
-    image = image + inside * u(0, 0.25) * cloud(rng, _SIDE_PX, u(0.4, 1.8)) * max(float(image.std()), 0.1)
+    image = image + inside * u(0, 0.25) * cloud(rng, THUMBNAIL_PX, u(0.4, 1.8)) * max(float(image.std()), 0.1)
     known = image[inside] if inside.any() else image
     low, high = np.quantile(known, u(0, 0.25)) - u(0, 0.6), np.quantile(known, u(0.8, 1)) + u(0, 0.6)
     grey = np.clip((image - low) / max(float(high - low), 1e-3), 0, 1)
@@ -123,7 +125,7 @@ def slice_of_a_body(rng: Rng) -> Film:
         grey = _filling(rng, grey)
     grey = np.asarray(cv2.GaussianBlur(grey, (0, 0), u(0.3, 1.2)), np.float64)
     if rng.random() < 0.3:
-        y, x = np.mgrid[-1 : 1 : _SIDE_PX * 1j, -1 : 1 : _SIDE_PX * 1j]
+        y, x = np.mgrid[-1 : 1 : THUMBNAIL_PX * 1j, -1 : 1 : THUMBNAIL_PX * 1j]
         grey = grey * (np.hypot(x, y) < u(0.9, 1.1))
         grey = grey + u(0, 0.5) * (np.abs(y - u(0.6, 0.9) - 0.1 * x**2) < 0.02)  # the table
     return as_film(255 * grey + u(0, 10) * rng.standard_normal(grey.shape))
@@ -132,10 +134,10 @@ def slice_of_a_body(rng: Rng) -> Film:
 def ultrasound(rng: Rng) -> Film:
     """A fan of speckle."""
     u = rng.uniform
-    y, x = np.mgrid[0 : 1 : _SIDE_PX * 1j, -1 : 1 : _SIDE_PX * 1j]
+    y, x = np.mgrid[0 : 1 : THUMBNAIL_PX * 1j, -1 : 1 : THUMBNAIL_PX * 1j]
     angle, reach = np.arctan2(x, y + u(0.05, 0.5)), np.hypot(x, y + 0.1)
     fan = (np.abs(angle) < u(0.4, 1.0)) & (reach < u(0.8, 1.1))
-    speckle = np.abs(cloud(rng, _SIDE_PX, u(0.2, 0.8))) * np.exp(u(0.5, 1.5) * cloud(rng, _SIDE_PX, u(1.2, 2)))
+    speckle = np.abs(cloud(rng, THUMBNAIL_PX, u(0.2, 0.8))) * np.exp(u(0.5, 1.5) * cloud(rng, THUMBNAIL_PX, u(1.2, 2)))
     grey = fan * np.clip(speckle * u(0.2, 0.6) * np.exp(-u(0, 1) * reach), 0, 1)
     return as_film(255 * grey)
 
@@ -143,14 +145,14 @@ def ultrasound(rng: Rng) -> Film:
 def eye(rng: Rng) -> Film:
     """The back of an eye."""
     u = rng.uniform
-    y, x = np.mgrid[-1 : 1 : _SIDE_PX * 1j, -1 : 1 : _SIDE_PX * 1j]
-    grey = u(0.3, 0.7) + 0.08 * cloud(rng, _SIDE_PX, 1.8) - u(0, 0.3) * (x**2 + y**2)
+    y, x = np.mgrid[-1 : 1 : THUMBNAIL_PX * 1j, -1 : 1 : THUMBNAIL_PX * 1j]
+    grey = u(0.3, 0.7) + 0.08 * cloud(rng, THUMBNAIL_PX, 1.8) - u(0, 0.3) * (x**2 + y**2)
     disc = np.array([u(-0.6, 0.6), u(-0.2, 0.2)])
     grey = grey + u(0.2, 0.5) * np.exp(-((x - disc[0]) ** 2 + (y - disc[1]) ** 2) / u(0.01, 0.04))
     body = Body()
     for _ in range(int(rng.integers(6, 20))):
         body.tube(line([*disc, 0], [*u(-1, 1, 2), 0], [*u(-0.3, 0.3, 2), 0]), u(0.01, 0.04), 1)
-    grey = grey - u(0.1, 0.3) * np.clip(body.projected(np.eye(3), _SIDE_PX), 0, 1)
+    grey = grey - u(0.1, 0.3) * np.clip(body.projected(np.eye(3), THUMBNAIL_PX), 0, 1)
     return as_film(255 * grey * (np.hypot(x, y) < u(0.85, 1.2)))
 
 

@@ -20,7 +20,7 @@ _FABRIC_PRECISION: dict[str, Literal["32-true", "bf16-mixed", "16-mixed"]] = {
     "float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed",
 }  # fmt: skip
 # Of malloc.h
-_TRIM_THRESHOLD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -3, -4
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _LARGEST_KEPT = 2**31 - 1  # bytes, the largest that mallopt takes
 
 
@@ -36,7 +36,10 @@ def fabric_for(config: TrainConfig, network: nn.Module) -> Fabric:
 
 
 def chosen_device(name: str) -> torch.device:
-    """The device called `name`; for "auto" a GPU where there is one. Raises BadConfig for one that is not there."""
+    """The device called `name`; for "auto" a GPU where there is one. Raises BadConfig for one that is not there.
+
+    Where it is the CPU, this process keeps from now on the memory that it frees.
+    """
     has_mps = torch.backends.mps.is_available()
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if has_mps else "cpu"
@@ -52,14 +55,14 @@ def chosen_device(name: str) -> torch.device:
 def _keep_freed_memory() -> None:
     """Have the C library keep what it frees, for the next step, which wants as much again.
 
-    By itself glibc hands every large block back to the kernel and fetches it again, page by page, each page wiped: a third of the
-    time of some trainings (benchmarks/memory.py). The process then stays as large as it once was. Source: mallopt(3).
+    By itself glibc hands every large block back to the kernel and fetches it again, page by page, each page wiped: more than a
+    third of a step of EfficientNet-Lite0 at 224 pixels (docs/results/speed.md). The process then stays as large as it once was.
+    Source: mallopt(3).
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if mallopt is None:  # not glibc
         return
-    if not mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT):
-        mallopt(_MMAP_MAX, 0)  # an older glibc knows no such threshold
+    mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT)
     mallopt(_TRIM_THRESHOLD, _LARGEST_KEPT)
 
 

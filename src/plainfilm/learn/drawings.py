@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.core.thumbnail import THUMBNAIL_PX
 from plainfilm.learn.bodies import Film, Rng, as_film
 from plainfilm.learn.body_pictures import MEDICAL, cloud
 
-_SIDE_PX = 128
 _WORDS = (
     "the",
     "of",
@@ -36,11 +36,11 @@ _WORDS = (
 
 def dead_leaves(rng: Rng) -> Film:
     """Discs, boxes and polygons over each other, with or without texture."""
-    film = np.full((_SIDE_PX, _SIDE_PX), rng.integers(256), np.uint8)
+    film = np.full((THUMBNAIL_PX, THUMBNAIL_PX), rng.integers(256), np.uint8)
     scale = rng.uniform(3, 45)
     for _ in range(int(rng.integers(4, 150))):
         size, grey = max(1.0, scale * float(rng.pareto(2) + 0.2)), float(rng.integers(256))
-        at = rng.integers(-10, _SIDE_PX + 10, 2)
+        at = rng.integers(-10, THUMBNAIL_PX + 10, 2)
         kind = rng.integers(3)
         if kind == 0:
             axes = (max(1, int(size)), max(1, int(size * rng.uniform(0.3, 1))))
@@ -56,9 +56,9 @@ def dead_leaves(rng: Rng) -> Film:
 
 def noise(rng: Rng) -> Film:
     """Noise of any colour, one layer or two."""
-    field = cloud(rng, _SIDE_PX, rng.uniform(0, 3))
+    field = cloud(rng, THUMBNAIL_PX, rng.uniform(0, 3))
     if rng.random() < 0.5:
-        field = field + rng.uniform(0, 1) * cloud(rng, _SIDE_PX, rng.uniform(0, 2))
+        field = field + rng.uniform(0, 1) * cloud(rng, THUMBNAIL_PX, rng.uniform(0, 2))
     if rng.random() < 0.3:
         field = np.abs(field)
     return as_film(128 + rng.uniform(20, 80) * field)
@@ -66,7 +66,7 @@ def noise(rng: Rng) -> Film:
 
 def gradients(rng: Rng) -> Film:
     """Soft slopes, hills and valleys, at times with chest-like symmetry."""
-    y, x = np.mgrid[-1 : 1 : _SIDE_PX * 1j, -1 : 1 : _SIDE_PX * 1j]
+    y, x = np.mgrid[-1 : 1 : THUMBNAIL_PX * 1j, -1 : 1 : THUMBNAIL_PX * 1j]
     field = rng.normal() * x + rng.normal() * y
     for _ in range(int(rng.integers(0, 7))):
         at, width = rng.uniform(-1, 1, 2), rng.uniform(0.05, 0.8, 2)
@@ -91,12 +91,12 @@ def text_page(rng: Rng) -> Film:
     if rng.random() < 0.4:
         x, y, w, h = (int(v) for v in rng.integers(20, 130, 4))
         film[y : y + h, x : x + w] = cv2.resize(some_field(rng), (w, h))[: 256 - y, : 256 - x]
-    return np.asarray(cv2.resize(film, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(film, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def chart(rng: Rng) -> Film:
     """Axes with bars, lines, points, slices of a cake or cells of a table."""
-    film = np.full((_SIDE_PX, _SIDE_PX), 255 if rng.random() < 0.75 else 15, np.uint8)
+    film = np.full((THUMBNAIL_PX, THUMBNAIL_PX), 255 if rng.random() < 0.75 else 15, np.uint8)
     ink, kind = int(rng.integers(0, 120)), int(rng.integers(5))
     if kind == 0:
         for x in np.linspace(20, 115, int(rng.integers(3, 14))):
@@ -127,7 +127,7 @@ def chart(rng: Rng) -> Film:
 
 def pattern(rng: Rng) -> Film:
     """Checks, stripes, rings, dots, codes."""
-    y, x = np.mgrid[-1 : 1 : _SIDE_PX * 1j, -1 : 1 : _SIDE_PX * 1j]
+    y, x = np.mgrid[-1 : 1 : THUMBNAIL_PX * 1j, -1 : 1 : THUMBNAIL_PX * 1j]
     angle, count = rng.uniform(0, np.pi), rng.uniform(1, 24)
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
     kind, phase = rng.integers(5), rng.uniform(0, 6, 2)
@@ -136,7 +136,9 @@ def pattern(rng: Rng) -> Film:
         np.sin(count * along + phase[0]) * np.sin(count * across + phase[1]),
         np.sin(count * np.hypot(x - rng.uniform(-1, 1), y - rng.uniform(-1, 1)) + phase[0]),
         cv2.resize(
-            rng.choice([-1.0, 1.0], rng.integers(2, 30, 2)), (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_NEAREST
+            rng.choice([-1.0, 1.0], rng.integers(2, 30, 2)),
+            (THUMBNAIL_PX, THUMBNAIL_PX),
+            interpolation=cv2.INTER_NEAREST,
         ),
         np.sin(count * along) + np.sin(count * rng.uniform(0.5, 2) * across + phase[1]),
     ][kind]
@@ -147,7 +149,7 @@ def pattern(rng: Rng) -> Film:
 
 def line_drawing(rng: Rng) -> Film:
     """Outlines on paper: curves, circles, boxes, at times symmetrical as a body or a pair of lungs is."""
-    film = np.full((_SIDE_PX, _SIDE_PX), rng.choice([255, 245, 0, 20]), np.uint8)
+    film = np.full((THUMBNAIL_PX, THUMBNAIL_PX), rng.choice([255, 245, 0, 20]), np.uint8)
     ink, mirrored = 255 - int(film[0, 0]), rng.random() < 0.4
     for _ in range(int(rng.integers(2, 25))):
         at, size = rng.uniform(10, 118, 2), rng.uniform(3, 50)
@@ -180,7 +182,7 @@ def screen(rng: Rng) -> Film:
             picture = cv2.resize(some_field(rng), (side, side))
             top, left = int(rng.integers(0, 256 - side)), int(rng.integers(0, 256 - side))
             film[top : top + side, left : left + side] = picture
-    return np.asarray(cv2.resize(film, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_AREA), np.uint8)
+    return np.asarray(cv2.resize(film, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def face(rng: Rng) -> Film:
@@ -206,12 +208,12 @@ def face(rng: Rng) -> Film:
 
 def landscape(rng: Rng) -> Film:
     """Sky, hills, water, trees, houses."""
-    film = np.tile(np.linspace(rng.uniform(120, 255), rng.uniform(120, 255), _SIDE_PX)[:, None], (1, _SIDE_PX))
-    film += rng.uniform(0, 30) * cloud(rng, _SIDE_PX, 1.6)
+    film = np.tile(np.linspace(rng.uniform(120, 255), rng.uniform(120, 255), THUMBNAIL_PX)[:, None], (1, THUMBNAIL_PX))
+    film += rng.uniform(0, 30) * cloud(rng, THUMBNAIL_PX, 1.6)
     for level in sorted(rng.uniform(30, 120, int(rng.integers(1, 6)))):
-        edge = level + rng.uniform(2, 18) * cloud(rng, _SIDE_PX, 1.5)[0]
-        below = np.arange(_SIDE_PX)[:, None] > edge
-        ground = rng.uniform(10, 200) + rng.uniform(5, 45) * cloud(rng, _SIDE_PX, rng.uniform(0.3, 1.5))
+        edge = level + rng.uniform(2, 18) * cloud(rng, THUMBNAIL_PX, 1.5)[0]
+        below = np.arange(THUMBNAIL_PX)[:, None] > edge
+        ground = rng.uniform(10, 200) + rng.uniform(5, 45) * cloud(rng, THUMBNAIL_PX, rng.uniform(0.3, 1.5))
         film = np.where(below, ground, film)
     drawn = as_film(film)
     for _ in range(int(rng.integers(0, 8))):
@@ -224,7 +226,7 @@ def landscape(rng: Rng) -> Film:
 
 def lung_shapes(rng: Rng) -> Film:
     """A mask of two lungs, or of one: flat shapes, no film."""
-    film = np.zeros((_SIDE_PX, _SIDE_PX), np.uint8)
+    film = np.zeros((THUMBNAIL_PX, THUMBNAIL_PX), np.uint8)
     for side in (-1, 1)[: 1 if rng.random() < 0.1 else 2]:
         where = (int(64 + side * rng.uniform(20, 32)), int(rng.uniform(50, 70)))
         turn = np.linspace(0, 2 * np.pi, 40)
@@ -236,7 +238,7 @@ def lung_shapes(rng: Rng) -> Film:
 
 def some_field(rng: Rng) -> Film:
     """What a picture within a picture, or a background, may be."""
-    return as_film(rng.uniform(40, 210) + rng.uniform(0, 60) * cloud(rng, _SIDE_PX, rng.uniform(0.5, 2.5)))
+    return as_film(rng.uniform(40, 210) + rng.uniform(0, 60) * cloud(rng, THUMBNAIL_PX, rng.uniform(0.5, 2.5)))
 
 
 def _textured(rng: Rng, film: Film) -> Film:
@@ -244,7 +246,7 @@ def _textured(rng: Rng, film: Film) -> Film:
     if rng.random() < 0.3:
         film = cv2.GaussianBlur(film, (0, 0), rng.uniform(0.5, 6)).astype(np.uint8)
     if rng.random() < 0.5:
-        film = as_film(film + rng.uniform(2, 45) * cloud(rng, _SIDE_PX, rng.uniform(0, 1.8)))
+        film = as_film(film + rng.uniform(2, 45) * cloud(rng, THUMBNAIL_PX, rng.uniform(0, 1.8)))
     return film
 
 

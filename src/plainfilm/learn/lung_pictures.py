@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.core.lungs import INPUT_PX, network_input
-from plainfilm.learn.bodies import Film, Rng
+from plainfilm.learn.bodies import Film, Rng, as_film
 from plainfilm.learn.body_pictures import cloud
 from plainfilm.learn.drawings import drawn_pictures
 
@@ -75,7 +75,7 @@ def changed(film: Film, mask: NDArray[np.uint8], rng: Rng) -> Picture:
     if lungs.any() and rng.random() < 0.4:
         grey = _diseased(grey, lungs, rng)
     grey = _exposed(grey, rng)
-    picture = _with_things(_as_film(255 * grey), rng) if rng.random() < 0.4 else _as_film(255 * grey)
+    picture = _with_things(as_film(255 * grey), rng) if rng.random() < 0.4 else as_film(255 * grey)
     if rng.random() < 0.06:
         picture = 255 - picture
     return Picture(network_input(_filed(picture, rng)), np.asarray(lungs / 255, np.float32))
@@ -161,7 +161,7 @@ def _exposed(grey: Grey, rng: Rng) -> Grey:
     grey = np.clip(grey, 0, 1)
     if rng.random() < 0.12:
         tiles = (int(rng.integers(2, 9)),) * 2
-        grey = cv2.createCLAHE(u(1, 5), tiles).apply(_as_film(255 * grey)).astype(np.float32) / 255
+        grey = cv2.createCLAHE(u(1, 5), tiles).apply(as_film(255 * grey)).astype(np.float32) / 255
     return grey
 
 
@@ -200,12 +200,8 @@ def _filed(film: Film, rng: Rng) -> Film:
         film = np.asarray(cv2.resize(small, film.shape, interpolation=cv2.INTER_LINEAR), np.uint8)
     if rng.random() < 0.3:
         grain = rng.standard_normal(film.shape) if rng.random() < 0.7 else cloud(rng, INPUT_PX, u(0, 1))
-        film = _as_film(film + u(1, 16) * grain)
+        film = as_film(film + u(1, 16) * grain)
     if rng.random() < 0.12:
         _, coded = cv2.imencode(".jpg", film, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(15, 80))])
         film = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
     return film
-
-
-def _as_film(grey: NDArray[np.floating]) -> Film:
-    return np.asarray(np.clip(np.rint(grey), 0, 255), np.uint8)

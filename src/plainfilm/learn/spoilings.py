@@ -9,11 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from plainfilm.core.thumbnail import THUMBNAIL_PX
 from plainfilm.learn.bodies import Film, Rng, as_film
 from plainfilm.learn.body_pictures import cloud
 from plainfilm.learn.drawings import drawn_pictures, screen, some_field, text_page
-
-_SIDE_PX = 128
 
 
 def no_longer_a_chest(film: Film, other: Film, rng: Rng) -> Film:
@@ -23,15 +22,15 @@ def no_longer_a_chest(film: Film, other: Film, rng: Rng) -> Film:
 
 def _tiny_crop(film: Film, _: Film, rng: Rng) -> Film:
     """A window of 12 to 45% of each side."""
-    height, width = (max(8, int(_SIDE_PX * share)) for share in rng.uniform(0.12, 0.45, 2))
-    top, left = int(rng.integers(0, _SIDE_PX - height + 1)), int(rng.integers(0, _SIDE_PX - width + 1))
+    height, width = (max(8, int(THUMBNAIL_PX * share)) for share in rng.uniform(0.12, 0.45, 2))
+    top, left = int(rng.integers(0, THUMBNAIL_PX - height + 1)), int(rng.integers(0, THUMBNAIL_PX - width + 1))
     return _fitted(film[top : top + height, left : left + width])
 
 
 def _strip(film: Film, _: Film, rng: Rng) -> Film:
     """The left, right, upper or lower part, up to half of the film: one lung, a belly, a neck."""
-    size = int(_SIDE_PX * rng.uniform(0.2, 0.5))
-    start = 0 if rng.random() < 0.5 else _SIDE_PX - size
+    size = int(THUMBNAIL_PX * rng.uniform(0.2, 0.5))
+    start = 0 if rng.random() < 0.5 else THUMBNAIL_PX - size
     return _fitted(film[:, start : start + size] if rng.random() < 0.5 else film[start : start + size])
 
 
@@ -41,7 +40,7 @@ def _folded(film: Film, other: Film, rng: Rng) -> Film:
     left, right = film[:, : 64 + shift], (film if rng.random() < 0.5 else other)[:, 64 + shift :][:, ::-1]
     share = rng.uniform(0.25, 0.75)
     folded = share * _fitted(left).astype(np.float32) + (1 - share) * _fitted(right)
-    y, x = np.mgrid[-1 : 1 : _SIDE_PX * 1j, -1 : 1 : _SIDE_PX * 1j]
+    y, x = np.mgrid[-1 : 1 : THUMBNAIL_PX * 1j, -1 : 1 : THUMBNAIL_PX * 1j]
     if rng.random() < 0.6:  # a heart before the lungs, soft tissue above and below
         at, wide = rng.uniform([-0.7, -0.1], [0.0, 0.7]), rng.uniform(0.2, 0.5, 2)
         heart = np.exp(-(((x - at[0]) / wide[0]) ** 2) - ((y - at[1]) / wide[1]) ** 2)
@@ -57,7 +56,7 @@ def _folded(film: Film, other: Film, rng: Rng) -> Film:
 def _shuffled(film: Film, _: Film, rng: Rng) -> Film:
     """Tiles in another order."""
     tiles = int(rng.integers(2, 7))
-    side = _SIDE_PX // tiles
+    side = THUMBNAIL_PX // tiles
     order = rng.permutation(tiles * tiles)
     if (order == np.arange(len(order))).mean() > 0.4:
         order = order[::-1]
@@ -70,7 +69,7 @@ def _shuffled(film: Film, _: Film, rng: Rng) -> Film:
 
 def _rolled(film: Film, _: Film, rng: Rng) -> Film:
     """What was in the middle lies at the edges."""
-    across, down = (int(_SIDE_PX * share) for share in rng.uniform(0.3, 0.7, 2))
+    across, down = (int(THUMBNAIL_PX * share) for share in rng.uniform(0.3, 0.7, 2))
     kind = rng.integers(3)
     return np.roll(film, (down if kind else 0, across if kind != 1 else 0), (0, 1))
 
@@ -88,10 +87,10 @@ def _mirrored_halves(film: Film, _: Film, rng: Rng) -> Film:
 
 def _warped(film: Film, _: Film, rng: Rng) -> Film:
     """Bent beyond recognition."""
-    y, x = np.mgrid[:_SIDE_PX, :_SIDE_PX].astype(np.float32)
+    y, x = np.mgrid[:THUMBNAIL_PX, :THUMBNAIL_PX].astype(np.float32)
     reach = rng.uniform(14, 45)
     power = rng.uniform(1.6, 3)
-    dx, dy = (np.float32(reach) * cloud(rng, _SIDE_PX, power).astype(np.float32) for _ in range(2))
+    dx, dy = (np.float32(reach) * cloud(rng, THUMBNAIL_PX, power).astype(np.float32) for _ in range(2))
     return np.asarray(cv2.remap(film, x + dx, y + dy, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT), np.uint8)
 
 
@@ -107,20 +106,20 @@ def _small(film: Film, other: Film, rng: Rng) -> Film:
     """Small on a large ground: collimation, a page, a screen, another film."""
     grounds = (
         lambda: np.full_like(film, int(rng.choice([0, 0, 0, 10, 60, 128, 255]))),
-        lambda: as_film(rng.uniform(0, 60) + rng.uniform(1, 12) * cloud(rng, _SIDE_PX, rng.uniform(0, 1))),
+        lambda: as_film(rng.uniform(0, 60) + rng.uniform(1, 12) * cloud(rng, THUMBNAIL_PX, rng.uniform(0, 1))),
         lambda: screen(rng),
         lambda: text_page(rng),
         lambda: some_field(rng),
         lambda: cv2.GaussianBlur(other, (0, 0), 6).astype(np.uint8),
     )
     ground = np.array(grounds[int(rng.choice(6, p=[0.35, 0.25, 0.1, 0.1, 0.1, 0.1]))]())
-    height, width = (int(_SIDE_PX * share) for share in rng.uniform(0.12, 0.5, 2))
+    height, width = (int(THUMBNAIL_PX * share) for share in rng.uniform(0.12, 0.5, 2))
     if rng.random() < 0.25:
-        width = int(_SIDE_PX * rng.uniform(0.5, 0.95))
-        height = int(_SIDE_PX * rng.uniform(0.1, 0.3))
+        width = int(THUMBNAIL_PX * rng.uniform(0.5, 0.95))
+        height = int(THUMBNAIL_PX * rng.uniform(0.1, 0.3))
     if rng.random() < 0.5:
         height, width = width, height
-    top, left = int(rng.integers(0, _SIDE_PX - height)), int(rng.integers(0, _SIDE_PX - width))
+    top, left = int(rng.integers(0, THUMBNAIL_PX - height)), int(rng.integers(0, THUMBNAIL_PX - width))
     if rng.random() < 0.4:  # collimated: only a window of the film is exposed
         ground[top : top + height, left : left + width] = film[top : top + height, left : left + width]
     else:
@@ -153,8 +152,8 @@ def _patched(film: Film, other: Film, rng: Rng) -> Film:
     """The middle of the film is something else."""
     patched = film.copy()
     picture = _shuffled(other, film, rng) if rng.random() < 0.4 else drawn_pictures(1, rng)[0]
-    height, width = (int(_SIDE_PX * share) for share in rng.uniform(0.62, 0.9, 2))
-    top, left = int(rng.integers(0, _SIDE_PX - height)), int(rng.integers(0, _SIDE_PX - width))
+    height, width = (int(THUMBNAIL_PX * share) for share in rng.uniform(0.62, 0.9, 2))
+    top, left = int(rng.integers(0, THUMBNAIL_PX - height)), int(rng.integers(0, THUMBNAIL_PX - width))
     patched[top : top + height, left : left + width] = cv2.resize(picture, (width, height))
     return patched
 
@@ -180,7 +179,7 @@ def _scrambled(film: Film, _: Film, rng: Rng) -> Film:
 def _buried(film: Film, _: Film, rng: Rng) -> Film:
     """Hardly anything left but noise or blur."""
     if rng.random() < 0.6:
-        grain = cloud(rng, _SIDE_PX, rng.uniform(0, 1.2))
+        grain = cloud(rng, THUMBNAIL_PX, rng.uniform(0, 1.2))
         return as_film(128 + 0.35 * (film.astype(np.float32) - 128) + rng.uniform(60, 120) * grain)
     return as_film(
         cv2.GaussianBlur(film, (0, 0), rng.uniform(16, 30)).astype(np.float32) + rng.normal(0, 2, film.shape)
@@ -189,8 +188,8 @@ def _buried(film: Film, _: Film, rng: Rng) -> Film:
 
 def _stretched(film: Film, _: Film, rng: Rng) -> Film:
     """A band through the middle pulled to the whole film, or the whole film pressed into a band."""
-    size = int(_SIDE_PX * rng.uniform(0.15, 0.4))
-    start = int((_SIDE_PX - size) * rng.uniform(0.1, 0.9))
+    size = int(THUMBNAIL_PX * rng.uniform(0.15, 0.4))
+    start = int((THUMBNAIL_PX - size) * rng.uniform(0.1, 0.9))
     return _fitted(film[:, start : start + size] if rng.random() < 0.5 else film[start : start + size])
 
 
@@ -219,4 +218,4 @@ _SPOILINGS = (
 
 
 def _fitted(picture: NDArray[np.uint8]) -> Film:
-    return np.asarray(cv2.resize(picture, (_SIDE_PX, _SIDE_PX), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.asarray(cv2.resize(picture, (THUMBNAIL_PX, THUMBNAIL_PX), interpolation=cv2.INTER_LINEAR), np.uint8)
