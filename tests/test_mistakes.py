@@ -287,10 +287,17 @@ def test_no_readable_film_is_exit_1(tmp_path: Path, finished_run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "typed", [["prepare", "films", "-o", ""], ["predict", ""], ["train", "data", "-o", "runs/a", "--weights", ""]]
+    "typed",
+    [
+        ["prepare", "films", "-o", ""],
+        ["predict", ""],
+        ["train", "data", "-o", "runs/a", "--weights", ""],
+        ["prepare", "films", "--output="],
+    ],
 )
 def test_a_variable_of_the_shell_that_was_never_set(typed: list[str], tmp_path: Path) -> None:
     done = command(*typed, cwd=tmp_path)
     assert done.returncode == 2
-    assert done.stderr == f"plainfilm: what follows {typed[-2]} is empty, as a shell's variable is that was never set\n"
+    before = typed[-1] or typed[-2]
+    assert done.stderr == f"plainfilm: what follows {before} is empty, as a shell's variable is that was never set\n"
     assert not any(tmp_path.iterdir())

@@ -10,6 +10,7 @@ import io
 import logging
 import os
 import sys
+from itertools import pairwise
 from typing import NoReturn
 
 from plainfilm.commands import audit, demo, explain, export, films, predict, reproduce, runs, serve, tune  # noqa: F401  (importing them adds them to the application)
@@ -25,11 +26,9 @@ def main() -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show is no reason to stop
-    if "" in sys.argv[1:]:
-        _complain(
-            f"what follows {sys.argv[sys.argv.index('', 1) - 1]} is empty, as a shell's variable is that was never set",
-            2,
-        )
+    for before, typed in pairwise(sys.argv):
+        if not typed or (typed.startswith("--") and typed.endswith("=")):
+            _complain(f"what follows {typed or before} is empty, as a shell's variable is that was never set", 2)
     try:
         app()
     except SystemExit as ended:
