@@ -72,6 +72,7 @@ def evaluate_outside(
     from plainfilm.judge.judged import Resampling
     from plainfilm.judge.outside.outside import judge_outside, relabelled
     from plainfilm.judge.outside.page import write_outside_report
+    from plainfilm.judge.report import rewrite_report
     from plainfilm.learn.infer import predict_all
 
     trained_on = run.own_manifest(trained_on) if trained_on else _trained_on(run)
@@ -97,9 +98,10 @@ def evaluate_outside(
     make_directory(place)
     predictions.write(place / "predictions.csv")
     write_json(place / "metrics.json", metrics)
-    return OutsideEvaluation(
-        run, metrics, write_outside_report(run, manifest, predictions, calibration, metrics, place)
-    )
+    report = write_outside_report(run, manifest, predictions, calibration, metrics, place)
+    if trained_on is not None:
+        rewrite_report(run, trained_on)  # its model card tells of films from elsewhere
+    return OutsideEvaluation(run, metrics, report)
 
 
 def _free_place(run: Run, manifest: Manifest, directory: Path | None) -> Path:
