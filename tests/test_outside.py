@@ -398,6 +398,17 @@ def test_the_job_judges_counts_and_writes_everything(run_copy: Run, elsewhere: M
     assert again.metrics["readings"] == 2 and run_copy.test_readings == 0
 
 
+def test_the_card_of_the_run_tells_of_it(run_copy: Run, manifest: Manifest, elsewhere: Manifest) -> None:
+    from plainfilm.jobs import evaluate_run
+    from plainfilm.outside_jobs import evaluate_outside
+
+    evaluate_run(run_copy, manifest, splits=("train", "val"))
+    card = run_copy / "model_card.md"
+    assert "On data" not in card.read_text()
+    evaluate_outside(run_copy, elsewhere, stated={"Flu": "Viral Pneumonia"}, repeats=20)
+    assert "On data" in card.read_text()
+
+
 def test_films_of_the_training_are_found_in_other_clothes(
     run_copy: Run, manifest: Manifest, phantoms: Path, tmp_path: Path
 ) -> None:
