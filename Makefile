@@ -1,5 +1,6 @@
 # make demo   the whole job on drawn phantom films, to a report
-# make test   everything that CI checks, but for
+# make test   style, types, and all tests but for the slow ones; minutes
+# make slow   the tests that take more than ten seconds each: real trainings, all real films
 # make light  the light installation, tried in a clean environment: half a gigabyte to install
 # make model  the model inside the package, trained anew on ../shared/films; about two hours on two cores
 # All set up all they need in .venv; nothing is installed outside this folder, but for light's, which goes again.
@@ -8,8 +9,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FILMS := $(realpath ../shared/films)
+PYTEST := $(if $(FILMS),PLAINFILM_FILMS="$(FILMS)") OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test light model check clean
+.PHONY: demo test slow light model check clean
 
 demo: $(VENV)/train.done
 	rm -rf demo
@@ -19,7 +21,10 @@ test: $(VENV)/dev.done check
 ifeq ($(FILMS),)
 	@echo "REAL FILMS ABSENT: ../shared/films is not there, so the tests that need it are skipped."
 endif
-	$(if $(FILMS),PLAINFILM_FILMS="$(FILMS)") OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST) -m "not slow"
+
+slow: $(VENV)/dev.done
+	$(PYTEST) -m slow
 
 light: $(VENV)/dev.done
 	.ci/light

@@ -55,6 +55,16 @@ def real_films() -> Path:
     return Path(folder)
 
 
+@pytest.fixture(scope="module")
+def in_little() -> Iterator[None]:
+    """For modules in which intervals and pictures are not the question: few draws, no pictures. See little.py."""
+    from little import make_little
+
+    with pytest.MonkeyPatch.context() as patch:
+        make_little(patch)
+        yield
+
+
 @pytest.fixture(scope="session")
 def phantoms(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """64 phantom films in the database's layout, some of one patient, some identical, two damaged."""
@@ -81,12 +91,15 @@ def finished_run(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest.fixture(scope="session")
 def answering_run(manifest: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A small network with heatmaps of 4 x 4 places, trained and evaluated, so that it can be exported."""
+    """A small network with heatmaps of 4 x 4 places, trained and evaluated with few draws, so that it can be exported."""
     pytest.importorskip("torch")
+    from little import make_little
     from plainfilm.jobs import train_runs
 
     config = replace(TINY, model="cnn-plain", size=64, epochs=6, dropout=0.0)
-    (evaluation,) = train_runs(manifest, tmp_path_factory.mktemp("runs") / "answering", config, read_test=True)
+    with pytest.MonkeyPatch.context() as patch:
+        make_little(patch)
+        (evaluation,) = train_runs(manifest, tmp_path_factory.mktemp("runs") / "answering", config, read_test=True)
     return evaluation.run
 
 

@@ -31,6 +31,7 @@ from plainfilm.prepare.split import SplitPlan
 from warm import command
 
 pytest.importorskip("torch")
+pytestmark = pytest.mark.usefixtures("in_little")
 
 CLASSES = ("COVID", "Lung_Opacity", "Normal")
 DRAWING = Resampling(repeats=300)

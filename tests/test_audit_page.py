@@ -23,6 +23,8 @@ from plainfilm.judge.compare.contestants import Contestant
 from plainfilm.judge.report import rewrite_report, write_report
 from test_report import Reader, make_run
 
+pytestmark = pytest.mark.usefixtures("in_little")
+
 WEIGHTS = "fb23bdb88337" + "0" * 52
 MADE = {"weights_sha256": WEIGHTS, "command": "plainfilm audit a", "made_at": "2026-11-21T16:00:00+00:00", "seed": 3}
 NUMBER = Interval(0.89, 0.871, 0.907)

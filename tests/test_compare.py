@@ -414,6 +414,7 @@ def _benchmark():
     return module
 
 
+@pytest.mark.slow
 def test_equal_networks_are_rarely_called_different_and_a_true_gap_is_found():
     """Of 60 pairs of equal networks at most 5% may be called different; more than 8 would then have a chance of 0.4%."""
     benchmark = _benchmark()

@@ -116,6 +116,7 @@ def test_the_table_names_films_labels_and_splits() -> None:
     assert len(twin_table([], films)) == 0
 
 
+@pytest.mark.slow
 def test_planted_twins_of_phantoms(tmp_path: Path) -> None:
     make_phantoms(tmp_path / "set", 60, seed=1, options=PhantomOptions(twin_share=0.3))
     paths = sorted((tmp_path / "set").rglob("images/*.png"))

@@ -276,6 +276,7 @@ def test_a_class_without_a_film_is_told(tmp_path: Path) -> None:
     assert page.row("d", "Films by class") == ["0"] * 5
 
 
+@pytest.mark.slow
 def test_fifty_classes_and_many_samples_stay_a_page(tmp_path: Path) -> None:
     labels = [f"finding_{place % 50:02d}_with_a_rather_long_name/lower_lobe" for place in range(650)]
     manifest = films_on_disk(tmp_path, labels, size=16, source=[f"source {place % 61}" for place in range(650)])
@@ -483,6 +484,7 @@ def test_the_command_line_writes_a_page(manifest: Manifest, tmp_path: Path) -> N
     assert not (tmp_path / "explore.html").exists()
 
 
+@pytest.mark.slow
 def test_the_real_films_are_as_their_readme_says(real_films: Path, tmp_path: Path) -> None:
     from plainfilm.prepare.ingest import PrepareOptions, prepare
 

@@ -53,12 +53,12 @@ def _in_openvino(model: bytes, films: torch.Tensor) -> Arrays:
     ("name", "size"),
     [
         ("resnet18", 96),
-        ("densenet121", 96),
-        ("vgg19", 64),
+        pytest.param("densenet121", 96, marks=pytest.mark.slow),
+        pytest.param("vgg19", 64, marks=pytest.mark.slow),
         ("cnn-plain", 64),
         ("cnn-swish", 96),
-        ("convnext_tiny", 96),
-        ("vit_tiny_patch16_224", 96),
+        pytest.param("convnext_tiny", 96, marks=pytest.mark.slow),
+        pytest.param("vit_tiny_patch16_224", 96, marks=pytest.mark.slow),
     ],
 )
 def test_the_graph_gives_logits_embedding_and_heatmaps_of_the_network(name: str, size: int) -> None:

@@ -43,6 +43,7 @@ class Faulty:
         return "read"
 
 
+@pytest.mark.slow
 def test_the_watcher_notes_what_is_wrong_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     watched = importlib.import_module("fuzz").run(10, 0, 1, tmp_path, Faulty)

@@ -22,6 +22,8 @@ from plainfilm.prepare.left_out import leave_sources_out
 from plainfilm.prepare.phantom_set import PhantomOptions, make_phantoms
 from warm import command
 
+pytestmark = pytest.mark.usefixtures("in_little")
+
 CLASSES = ("COVID", "Normal")
 
 
@@ -168,6 +170,7 @@ def three_sources(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return prepare(phantoms, folder / "data", PrepareOptions(metadata=phantoms / "metadata.csv"))
 
 
+@pytest.mark.slow
 def test_the_trainings_write_all_they_found_and_go_on_where_they_stopped(
     three_sources: Manifest, tmp_path: Path
 ) -> None:

@@ -66,6 +66,7 @@ def test_the_lungs_of_phantoms_are_outlined(finding: str) -> None:
     assert np.mean(scores) > 0.93, scores
 
 
+@pytest.mark.slow
 def test_the_lungs_of_real_films_never_trained_on(real_films: Path, tmp_path: Path) -> None:
     """The test split of docs/results/lungs.md: `plainfilm prepare` of the pairs, with its own seed and a fifth for the test."""
     manifest = pairs_manifest(real_films / "lungs", tmp_path)
@@ -201,6 +202,7 @@ def test_the_version_follows_the_network(monkeypatch: pytest.MonkeyPatch) -> Non
     assert segmenter_version() != before
 
 
+@pytest.mark.slow
 def test_the_command_trains_on_phantoms_and_writes_a_network(manifest: Manifest, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     written = tmp_path / "lungs.onnx"

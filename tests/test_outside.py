@@ -35,6 +35,8 @@ from plainfilm.judge.subgroups import (
 )
 from warm import command
 
+pytestmark = pytest.mark.usefixtures("in_little")
+
 CLASSES = ("COVID", "Lung_Opacity", "Normal")
 NOBODY = pd.DataFrame(columns=["image_id", "why", "of"])
 QUICK = Resampling(repeats=200)

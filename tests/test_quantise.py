@@ -151,7 +151,9 @@ def in_bytes(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], tuple[
     return made
 
 
-@pytest.mark.parametrize("name", ["cnn-plain", "cnn-swish", "resnet18"])
+@pytest.mark.parametrize(
+    "name", ["cnn-plain", *(pytest.param(name, marks=pytest.mark.slow) for name in ("cnn-swish", "resnet18"))]
+)
 def test_a_network_in_bytes_answers_nearly_as_in_float32(
     name: str, in_bytes: Callable[[str], tuple[NDArray[np.float32], bytes, bytes]]
 ) -> None:
@@ -233,11 +235,12 @@ def test_no_grey_level_of_a_film_is_lost(tmp_path: Path, mean: float, std: float
     assert constants[taken.input[2]] == round(255 * mean)
 
 
+@pytest.mark.parametrize("name", ["cnn-plain", pytest.param("resnet18", marks=pytest.mark.slow)])
 def test_openvino_answers_as_onnx_runtime_does(
-    in_bytes: Callable[[str], tuple[NDArray[np.float32], bytes, bytes]], tmp_path: Path
+    name: str, in_bytes: Callable[[str], tuple[NDArray[np.float32], bytes, bytes]], tmp_path: Path
 ) -> None:
     openvino = pytest.importorskip("openvino")
-    films, _, after = in_bytes("resnet18")
+    films, _, after = in_bytes(name)
     path = tmp_path / "int8.onnx"
     path.write_bytes(after)
     found = openvino.Core().compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(films)

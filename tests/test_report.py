@@ -285,6 +285,7 @@ def test_without_a_mistake_it_says_so_and_does_not_promise_perfection(tmp_path):
     assert f"1.000 ({found['low']:.3f} to 1.000)" in reader.text
 
 
+@pytest.mark.slow
 def test_many_classes_with_long_names(tmp_path):
     classes = tuple(f"a_rather_long_name_of_a_finding_number_{i}/left_lower_lobe" for i in range(12))
     reader = read_report(make_run(tmp_path, classes=classes, films=240))

@@ -25,6 +25,8 @@ from plainfilm.prepare.recipe_films import leaking, quota_of, recipe_films, spli
 from plainfilm.reproduce_jobs import Reproduced, reproduce
 from plainfilm.reproduce_plan import Instead, plan
 
+pytestmark = pytest.mark.usefixtures("in_little")
+
 TINY_NETWORK = {"network": {"model": "cnn-plain", "weights": "scratch"}}
 RECIPE = Recipe(
     name="tiny",
@@ -256,6 +258,7 @@ def test_what_is_interrupted_leaves_a_page_and_can_go_on(
     assert places == ["plain/own", "plain/own"]
 
 
+@pytest.mark.slow
 def test_by_the_clock_the_first_way_alone_is_timed_and_the_others_take_as_many_steps(
     manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

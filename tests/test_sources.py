@@ -364,6 +364,7 @@ def test_films_without_any_class_folder_have_no_label_and_no_split(tmp_path: Pat
     assert "4 films have no label" in made.info["notes"]
 
 
+@pytest.mark.slow
 def test_the_real_database_part(real_films: Path, tmp_path: Path) -> None:
     made = _prepare(real_films / "radiography", tmp_path, PrepareOptions(metadata=real_films / "radiography.csv"))
     assert made.ok["label"].value_counts().to_dict() == {

@@ -113,6 +113,7 @@ def test_ctrl_c_then_resume_ends_bit_for_bit_the_same(manifest: Manifest, tmp_pa
     assert resumed.completion()["best_epoch"] == whole.completion()["best_epoch"]
 
 
+@pytest.mark.slow
 def test_kill_nine_at_any_moment_then_resume_ends_bit_for_bit_the_same(manifest: Manifest, tmp_path: Path) -> None:
     assert manifest.path is not None
     whole = train(manifest, tmp_path / "whole", BUSY)
@@ -260,6 +261,7 @@ def test_a_frozen_backbone_stays_as_it_was_and_thaws(manifest: Manifest, finishe
     assert not torch.equal(thawed["1.running_mean"], start["1.running_mean"])
 
 
+@pytest.mark.slow
 def test_minutes_are_kept(manifest: Manifest, tmp_path: Path) -> None:
     begun = time.monotonic()
     run = train(manifest, tmp_path / "run", replace(TINY, minutes=0.6), started=begun, evaluated_films=48)

@@ -275,19 +275,20 @@ def _wait_for(there: object, seconds: float = 300) -> None:
 
 
 def test_a_killed_process_loses_no_trial_and_none_is_counted_twice(manifest: Manifest, tmp_path: Path) -> None:
-    study = _begin(manifest, tmp_path / "study", wanted=2, epochs=60)
+    study = _begin(manifest, tmp_path / "study", wanted=2, epochs=30)
     killed = _process(manifest, study.directory, "--resume")
     history = study / "trials" / "0000" / "history.jsonl"
     _wait_for(lambda: history.exists() and len(history.read_text().splitlines()) > 1)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
-    assert len(history.read_text().splitlines()) < 60
+    assert len(history.read_text().splitlines()) < 30
     assert [trial.state for trial in TrialStore(study / "study.journal", study.search).trials()] == ["running"]
     tuned = tune(manifest, study.directory, None, resume=True, repeats=5).tuned
     assert [trial.number for trial in tuned.trials] == [0, 1] and not tuned.of_state("running")
-    assert [epoch["epoch"] for epoch in Run.open(study.run_of(tuned.trials[0])).history()] == list(range(1, 61))
+    assert [epoch["epoch"] for epoch in Run.open(study.run_of(tuned.trials[0])).history()] == list(range(1, 31))
 
 
+@pytest.mark.slow
 def test_processes_share_a_study_and_train_each_trial_once(manifest: Manifest, tmp_path: Path) -> None:
     study = _begin(manifest, tmp_path / "study", wanted=8, epochs=8)
     processes = [_process(manifest, study.directory, "--resume") for _ in range(2)]
@@ -312,7 +313,7 @@ def test_a_trial_whose_process_dies_again_and_again_is_given_up(manifest: Manife
 
 
 def test_ctrl_c_lays_the_trial_down_and_it_goes_on_where_it_stood(manifest: Manifest, tmp_path: Path) -> None:
-    study = _begin(manifest, tmp_path / "study", epochs=60)
+    study = _begin(manifest, tmp_path / "study", epochs=30)
     process = _process(manifest, study.directory, "--resume", "--trials", "1")
     history = study / "trials" / "0000" / "history.jsonl"
     _wait_for(history.exists)
@@ -321,7 +322,7 @@ def test_ctrl_c_lays_the_trial_down_and_it_goes_on_where_it_stood(manifest: Mani
     assert process.returncode == 130 and "Go on with --resume" in told.splitlines()[-1]
     assert "Traceback" not in told
     before = history.read_text().splitlines()
-    assert len(before) < 60 and Tuned.open(study / "tune.json").of_state("running")
+    assert len(before) < 30 and Tuned.open(study / "tune.json").of_state("running")
     tuning = tune(manifest, study.directory, None, trials=1, resume=True, repeats=5)
     assert history.read_text().splitlines()[: len(before)] == before
     assert [trial.state for trial in tuning.tuned.trials] == ["complete"]

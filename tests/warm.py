@@ -15,11 +15,16 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+import pytest
+
 _server: subprocess.Popen[str] | None = None
 
 
-def command(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Type `plainfilm ARGUMENTS` and wait for its end. Standard input is empty; the output is no terminal, 100 columns wide."""
+def command(*arguments: object, cwd: Path | None = None, as_shipped: bool = False) -> subprocess.CompletedProcess[str]:
+    """Type `plainfilm ARGUMENTS` and wait for its end. Standard input is empty; the output is no terminal, 100 columns wide.
+
+    as_shipped: with all its draws and pictures, which little.py takes away.
+    """
     server = _running()
     assert server.stdin is not None and server.stdout is not None
     with tempfile.TemporaryDirectory() as folder:
@@ -29,6 +34,7 @@ def command(*arguments: object, cwd: Path | None = None) -> subprocess.Completed
             "cwd": str(cwd or Path.cwd()),
             "out": str(out),
             "err": str(err),
+            "as_shipped": as_shipped,
         }
         server.stdin.write(json.dumps(asked) + "\n")
         server.stdin.flush()
@@ -57,6 +63,7 @@ def _import_all() -> None:
     import importlib
     import pkgutil
 
+    import little  # noqa: F401
     import plainfilm
 
     for module in pkgutil.walk_packages(plainfilm.__path__, "plainfilm."):
@@ -92,6 +99,10 @@ def _become(asked: Mapping[str, object]) -> None:
     sys.stderr = os.fdopen(2, "w", encoding="utf-8", errors="backslashreplace", closefd=False, buffering=1)
     os.chdir(str(asked["cwd"]))
     sys.argv = ["plainfilm", *asked["arguments"]]  # type: ignore[misc]
+    if not asked["as_shipped"]:
+        from little import make_little
+
+        make_little(pytest.MonkeyPatch())
     code: object = 0
     try:
         from plainfilm.__main__ import main

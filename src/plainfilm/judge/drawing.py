@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from plainfilm.core.looks import shortened
@@ -53,11 +55,15 @@ def picture(draw: Callable[[], tuple[Figure, str] | None]) -> Picture | None:
         if drawn is None:
             return None
         figure, alt = drawn
-        figure.draw_without_rendering()
+        layout = figure.get_layout_engine()
+        assert layout is not None  # by _STYLE
+        layout.execute(figure)
         figure.set_layout_engine("none")  # what was laid out for the one format serves the other
         svg, png = io.BytesIO(), io.BytesIO()
-        figure.savefig(svg, format="svg", metadata={"Date": None})
-        figure.savefig(png, format="png", dpi=_PNG_DPI)
+        # Not savefig, which goes through all that is drawn once more beforehand, for nothing.
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})  # type: ignore[no-untyped-call]
+        figure.dpi = _PNG_DPI
+        FigureCanvasAgg(figure).print_png(png)  # type: ignore[no-untyped-call]
     return Picture(svg.getvalue(), png.getvalue(), alt, figure.get_figwidth() > _WIDE_INCHES)
 
 
