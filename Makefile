@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 FILMS := $(realpath ../shared/films)
-PYTEST := $(if $(FILMS),PLAINFILM_FILMS="$(FILMS)") OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+PYTEST := $(if $(FILMS),PLAINFILM_FILMS="$(FILMS)") OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test slow light model check clean
 

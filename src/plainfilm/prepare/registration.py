@@ -8,7 +8,8 @@ local contrast, window by window. Source of the refinement: Evangelidis & Psarak
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -77,11 +78,16 @@ class Structure:
     valid: NDArray[np.uint8]
     middle_valid: NDArray[np.uint8]
 
+    @cached_property
+    def posed(self) -> Floats:
+        """(poses, pixels) `coarse` in every pose, made once: a film is laid on many."""
+        return _posed_coarse(self.coarse)
+
 
 def structure(thumbnail: NDArray[np.uint8]) -> Structure:
     """Local contrast of a thumbnail, free of exposure, contrast and gamma: (H, H) uint8."""
     valid = _picture(thumbnail)
-    fine = _local_contrast(thumbnail, valid)
+    fine = _local_contrast(thumbnail, _window(valid))
     middle = _resized(fine, _MIDDLE_PX)
     middle_valid = np.asarray(cv2.resize(valid, (_MIDDLE_PX, _MIDDLE_PX), interpolation=cv2.INTER_NEAREST), np.uint8)
     return Structure(thumbnail, fine, middle, _resized(middle, _COARSE_PX), valid, middle_valid)
@@ -91,20 +97,37 @@ def _resized(film: Floats, side: int) -> Floats:
     return np.asarray(cv2.resize(film, (side, side), interpolation=cv2.INTER_AREA), np.float32)
 
 
-def _local_contrast(film: NDArray[np.uint8], valid: NDArray[np.uint8]) -> Floats:
-    """How far each pixel lies from its surroundings, in their standard deviations, as if nothing were outside `valid`; -3..3."""
-    counts = cv2.calcHist([film], [0], valid, [256], [0, 256]).ravel()
+class _Window(NamedTuple):
+    """Where there is picture, and what blurring makes of it: the same for all films that are looked at there."""
+
+    valid: NDArray[np.uint8]
+    weight: Floats
+    smoothed: Floats
+    share: Floats
+
+
+def _window(valid: NDArray[np.uint8]) -> _Window:
+    weight = valid.astype(np.float32)
+    sigma = len(valid) * _SURROUNDINGS
+    return _Window(
+        valid, weight, _blurred(weight, _SMOOTHING_PX) + np.float32(1e-3), _blurred(weight, sigma) + np.float32(1e-3)
+    )
+
+
+def _blurred(film: Floats, sigma: float) -> Floats:
+    return np.asarray(cv2.GaussianBlur(film, (0, 0), sigma), np.float32)
+
+
+def _local_contrast(film: NDArray[np.uint8], window: _Window) -> Floats:
+    """How far each pixel lies from its surroundings, in their standard deviations, as if nothing were outside; -3..3."""
+    counts = cv2.calcHist([film], [0], window.valid, [256], [0, 256]).ravel()
     counts = np.minimum(counts, _STEEPEST * counts.sum() / 256)  # else the noise of a black corner becomes structure
     below = np.cumsum(counts) - counts / 2
     grey = (255 * below / max(1.0, float(counts.sum()))).astype(np.float32)[film]
-    weight = valid.astype(np.float32)
     sigma = len(film) * _SURROUNDINGS
-    grey = cv2.GaussianBlur(grey * weight, (0, 0), _SMOOTHING_PX) / (
-        cv2.GaussianBlur(weight, (0, 0), _SMOOTHING_PX) + 1e-3
-    )
-    share = cv2.GaussianBlur(weight, (0, 0), sigma) + 1e-3
-    centred = (grey - cv2.GaussianBlur(grey * weight, (0, 0), sigma) / share) * weight
-    spread = np.sqrt(cv2.GaussianBlur(centred * centred, (0, 0), sigma) / share + _FLOOR**2)
+    grey = _blurred(grey * window.weight, _SMOOTHING_PX) / window.smoothed
+    centred = (grey - _blurred(grey * window.weight, sigma) / window.share) * window.weight
+    spread = np.sqrt(_blurred(centred * centred, sigma) / window.share + _FLOOR**2)
     clipped: NDArray[np.float32] = np.clip(centred / spread, -3, 3)
     return clipped
 
@@ -115,7 +138,7 @@ _NOTHING_IN_COMMON = Alignment(-1.0, 0.0, 6.0, np.eye(2, 3), False, False)
 def align(first: Structure, second: Structure) -> Alignment:
     """Move the second film onto the first, in the way in which they agree best."""
     best: tuple[float, NDArray[np.float32], bool, bool] | None = None
-    for _, is_mirrored, is_inverted, start in _coarse(first.coarse, second.coarse)[:_TRIED]:
+    for is_mirrored, is_inverted, start in _coarse(first, second):
         moving = _posed(second.coarse, is_mirrored, is_inverted)
         matrix = _refined(first.coarse, moving, start, 12, 1e-3)
         agreement = -1.0 if matrix is None else _agreement_at(first.coarse, moving, matrix)
@@ -141,10 +164,12 @@ def align(first: Structure, second: Structure) -> Alignment:
     both = (first.valid > 0) & inside
     unclipped = both & _unclipped(films[0]) & _unclipped(films[1])
     overlap = (unclipped if unclipped.mean() > _LEAST_OVERLAP else both).astype(np.uint8)
-    one, two = (_local_contrast(film, overlap) for film in films)
+    window = _window(overlap)
+    one, two = (_local_contrast(film, window) for film in films)
     written = cv2.dilate((np.abs(one - two) > _STANDS_OUT).astype(np.uint8), np.ones((5, 5), np.uint8))
     overlap &= np.asarray(1 - written, np.uint8)
-    one, two = (_local_contrast(film, overlap) for film in films)  # writing weighs on its surroundings too
+    window = _window(overlap)
+    one, two = (_local_contrast(film, window) for film in films)  # writing weighs on its surroundings too
     one, two = (np.asarray(cv2.GaussianBlur(film, (0, 0), _COMPARED_AT_PX), np.float32) for film in (one, two))
     similarity, coverage = _window_agreement(one, two, overlap)
     difference = np.abs(one - two)[overlap > 0]
@@ -164,31 +189,57 @@ def _unclipped(film: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return (film > _BLACK) & (film < _WHITE)
 
 
-def _coarse(first: Floats, second: Floats) -> list[tuple[float, bool, bool, NDArray[np.float32]]]:
-    """Positions by how well they agree at a few pixels, best first, each with a matrix in shares of the side."""
-    poses, variants = [], []
+class _Poses(NamedTuple):
+    """The ways in which a film may lie before it is shifted, in one order for all films."""
+
+    is_mirrored: list[bool]
+    matrix: list[NDArray[np.float32]]
+
+
+def _poses() -> _Poses:
     centre = (_COARSE_PX - 1) / 2
-    for is_mirrored in (False, True):
-        moving = _posed(second, is_mirrored, False)
-        for angle in _ANGLES:
-            for scale in _SCALES:
-                matrix = cv2.getRotationMatrix2D((centre, centre), angle, scale).astype(np.float32)
-                variant = _warped(moving, matrix)
-                variants.append(variant / max(1e-6, float(np.linalg.norm(variant))))
-                poses.append((is_mirrored, matrix))
-    spectrum = np.fft.rfft2(first / max(1e-6, float(np.linalg.norm(first))))
-    agreement = np.fft.irfft2(np.conj(spectrum) * np.fft.rfft2(np.stack(variants)), s=first.shape)
-    reach = _COARSE_PX // 6
-    shifts = np.r_[0 : reach + 1, -reach:0]
-    near = agreement[:, shifts][:, :, shifts]  # (poses, shifts down, shifts right)
+    turned = [
+        cv2.getRotationMatrix2D((centre, centre), angle, scale).astype(np.float32)
+        for angle in _ANGLES
+        for scale in _SCALES
+    ]
+    return _Poses([False] * len(turned) + [True] * len(turned), turned * 2)
+
+
+def _rolled() -> NDArray[np.int64]:
+    """(shifts down and right, pixels) where each pixel of a coarse film comes from when it is shifted around."""
+    pixels = np.arange(_COARSE_PX**2).reshape(_COARSE_PX, _COARSE_PX)
+    return np.stack([np.roll(pixels, (down, right), (0, 1)).ravel() for down in _SHIFTS for right in _SHIFTS])
+
+
+_POSES = _poses()
+_SHIFTS = range(-(_COARSE_PX // 6), _COARSE_PX // 6 + 1)
+_ROLLED = _rolled()
+
+
+def _posed_coarse(film: Floats) -> Floats:
+    """(poses, pixels) a coarse film in every pose, each of length 1."""
+    as_seen = (film, _posed(film, True, False))
+    posed = np.stack(
+        [_warped(as_seen[is_mirrored], matrix).ravel() for is_mirrored, matrix in zip(*_POSES, strict=True)]
+    )
+    return np.asarray(posed / np.maximum(1e-6, np.linalg.norm(posed, axis=1, keepdims=True)), np.float32)
+
+
+def _coarse(first: Structure, second: Structure) -> list[tuple[bool, bool, NDArray[np.float32]]]:
+    """Where the two agree best at a few pixels, best first: mirrored, inverted, and a matrix in shares of the side."""
+    agreement = second.posed @ first.coarse.ravel()[_ROLLED].T  # (poses, shifts)
+    places = np.stack(
+        [agreement.argmax(1), agreement.argmin(1)], axis=1
+    ).ravel()  # as it is, black for white; pose by pose
+    agreements = np.stack([agreement.max(1), -agreement.min(1)], axis=1).ravel()
     found = []
-    for pose, (is_mirrored, matrix) in enumerate(poses):
-        for is_inverted, sheet in ((False, near[pose]), (True, -near[pose])):
-            down, right = np.unravel_index(int(sheet.argmax()), sheet.shape)
-            shifted = matrix.copy()
-            shifted[:, 2] += matrix[:, :2] @ np.array([shifts[right], shifts[down]], np.float32)
-            found.append((float(sheet[down, right]), is_mirrored, is_inverted, _as_shares(shifted, _COARSE_PX)))
-    found.sort(key=lambda place: -place[0])
+    for best in np.argsort(-agreements, kind="stable")[:_TRIED].tolist():
+        pose, is_inverted = divmod(best, 2)
+        down, right = divmod(int(places[best]), len(_SHIFTS))
+        shifted = _POSES.matrix[pose].copy()
+        shifted[:, 2] += shifted[:, :2] @ np.array([_SHIFTS[right], _SHIFTS[down]], np.float32)
+        found.append((_POSES.is_mirrored[pose], bool(is_inverted), _as_shares(shifted, _COARSE_PX)))
     return found
 
 
