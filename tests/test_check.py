@@ -27,7 +27,7 @@ from warm import command
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """80 phantoms, nothing planted."""
-    return make_phantoms(tmp_path_factory.mktemp("drawn") / "set", 20, seed=5)
+    return make_phantoms(tmp_path_factory.mktemp("drawn") / "set", 12, seed=5)
 
 
 @pytest.fixture

@@ -134,6 +134,7 @@ def test_planted_twins_of_phantoms(tmp_path: Path) -> None:
     assert all(second in family.get(first, ()) for first, second in found)
 
 
+@pytest.mark.slow
 def test_two_films_of_one_patient_are_no_twins(real_films: Path) -> None:
     table = pd.read_csv(real_films / "radiography.csv", dtype=str, keep_default_na=False)
     pairs = [

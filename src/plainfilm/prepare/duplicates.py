@@ -32,7 +32,7 @@ _LEAST_SIMILARITY = 0.985
 _MOST_DEVIATION = 0.38
 _WORTH_THE_OTHER_WAY = 0.96  # registration may settle better the other way round
 _PAIRS_A_BATCH = 256
-_STRUCTURES_KEPT = 8192  # 1 GB
+_STRUCTURES_KEPT = 5120  # 1 GB
 
 
 class Twin(NamedTuple):
