@@ -11,20 +11,22 @@ BIN := $(VENV)/bin
 FILMS := $(realpath ../shared/films)
 PYTEST := $(if $(FILMS),PLAINFILM_FILMS="$(FILMS)") OMP_NUM_THREADS=1 OPENCV_FOR_THREADS_NUM=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test slow light model check clean
+.PHONY: demo test slow films light model check clean
 
 demo: $(VENV)/train.done
 	rm -rf demo
 	$(BIN)/plainfilm demo -o demo
 
-test: $(VENV)/dev.done check
+test: $(VENV)/dev.done check films
+	$(PYTEST) -m "not slow"
+
+slow: $(VENV)/dev.done films
+	$(PYTEST) -m slow
+
+films:
 ifeq ($(FILMS),)
 	@echo "REAL FILMS ABSENT: ../shared/films is not there, so the tests that need it are skipped."
 endif
-	$(PYTEST) -m "not slow"
-
-slow: $(VENV)/dev.done
-	$(PYTEST) -m slow
 
 light: $(VENV)/dev.done
 	.ci/light

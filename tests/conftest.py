@@ -48,7 +48,7 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session")
 def real_films() -> Path:
-    """The folder of real films; PLAINFILM_FILMS says where, and `make test` sets it where ../shared/films is."""
+    """The folder of real films; PLAINFILM_FILMS says where, and `make test` and `make slow` set it where ../shared/films is."""
     folder = os.environ.get("PLAINFILM_FILMS")
     if not folder:
         pytest.skip("REAL FILMS ABSENT: PLAINFILM_FILMS is not set, so nothing real is tested here")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -87,3 +88,18 @@ def test_every_public_name_is_there() -> None:
     assert all(getattr(plainfilm, name) is not None for name in plainfilm.__all__)
     with pytest.raises(AttributeError, match="no 'nothing'"):
         _ = plainfilm.nothing
+
+
+def test_every_public_name_is_what_it_is_called_whatever_was_imported_before() -> None:
+    """`plainfilm.prepare` is a room as soon as anything of it is imported, so no public name may be a room's."""
+    import plainfilm
+    import plainfilm.prepare.ingest
+
+    rooms = {path.stem for path in Path(plainfilm.__file__).parent.iterdir()}
+    for name in set(plainfilm.__all__) - {"__version__"}:
+        assert callable(getattr(plainfilm, name)), name
+        assert name not in rooms
+    named = re.search(
+        r"^from plainfilm import (.+)$", (Path(__file__).parent.parent / "README.md").read_text(), re.MULTILINE
+    )
+    assert named and set(named[1].split(", ")) <= set(plainfilm.__all__)

@@ -26,10 +26,12 @@ _PUBLIC = {
     "evaluate_run": "plainfilm.jobs",
     "explain_paths": "plainfilm.explain_jobs",
     "predict_paths": "plainfilm.jobs",
-    "prepare": "plainfilm.prepare.ingest",
+    "prepare_films": "plainfilm.prepare.ingest",
     "read_film": "plainfilm.core.image",
     "train_runs": "plainfilm.jobs",
 }
+
+_CALLED_ELSEWHERE = {"prepare_films": "prepare"}  # plainfilm.prepare is the room
 
 __all__ = ["__version__", *sorted(_PUBLIC)]  # pyright: ignore
 
@@ -42,7 +44,7 @@ def __getattr__(name: str) -> Any:
         return version("plainfilm")
     if name not in _PUBLIC:
         raise AttributeError(f"module plainfilm has no {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    return getattr(import_module(_PUBLIC[name]), _CALLED_ELSEWHERE.get(name, name))
 
 
 def __dir__() -> list[str]:

@@ -48,7 +48,7 @@ def predict_command(
         typer.Option(
             "-o",
             "--output",
-            help="Write there, whole at the end, in place of what is there; until then a journal lies beside it.",
+            help="Write there, whole at the end; only a file of earlier answers is replaced. Until then a journal lies beside it.",
         ),
     ] = None,
     heatmaps: Annotated[
