@@ -35,13 +35,15 @@ light: $(VENV)/dev.done
 # (by validation: plainfilm train, without this), and says in docs/results/model.md how often they were read.
 model: $(VENV)/dev.done
 	@test -n "$(FILMS)" || { echo "make model: ../shared/films is not there, and the model is trained on its films"; exit 1; }
-	$(BIN)/plainfilm prepare $(FILMS)/radiography --metadata $(FILMS)/radiography.csv -o data/radiography
-	$(BIN)/plainfilm train data/radiography -o runs/radiography --recipe default
+	test -f data/radiography/manifest.csv || \
+		$(BIN)/plainfilm prepare $(FILMS)/radiography --metadata $(FILMS)/radiography.csv -o data/radiography
+	$(BIN)/plainfilm train data/radiography -o runs/radiography --recipe default $(if $(wildcard runs/radiography-first),--resume)
 	$(BIN)/plainfilm evaluate runs/radiography
-	$(BIN)/plainfilm prepare $(FILMS)/external.csv -o data/external --no-split
+	test -f data/external/manifest.csv || $(BIN)/plainfilm prepare $(FILMS)/external.csv -o data/external --no-split
 	$(BIN)/plainfilm evaluate runs/radiography --on data/external
 	$(BIN)/plainfilm audit runs/radiography
 	$(BIN)/plainfilm export runs/radiography --precision int8 --author src/plainfilm/models/author.toml -o runs/radiography.plainfilm
+	@echo "To ship it: cp runs/radiography.plainfilm src/plainfilm/models/default.plainfilm"
 
 check: $(VENV)/dev.done
 	$(BIN)/ruff check .

@@ -298,3 +298,12 @@ def test_a_demo_of_a_few_films(tmp_path: Path) -> None:
     assert "report:" in done.stdout
     assert (tmp_path / "demo" / "run" / "report.html").is_file()
     assert "no empty folder" in _one_line("demo", "--films", "12", "-o", tmp_path / "demo")
+
+
+def test_a_class_whose_name_holds_a_comma_can_be_mapped() -> None:
+    from plainfilm.commands.typed import pairs
+
+    assert pairs(["Pneumonia, viral=Viral Pneumonia"], "--map") == {"Pneumonia, viral": "Viral Pneumonia"}
+    assert pairs(["A=B,C=D", "E=F"], "--map") == {"A": "B", "C": "D", "E": "F"}
+    with pytest.raises(Exception, match="expected NAME=NAME"):
+        pairs(["A=B,C=D,E"], "--map")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -66,6 +67,29 @@ def test_the_own_split_leaks_and_the_leak_free_does_not() -> None:
     assert again.fingerprint == found.manifest.fingerprint
 
 
+def test_whole_groups_seldom_give_the_numbers_asked_for_and_the_own_split_takes_those_that_came() -> None:
+    table = rows([name for name in RECIPE.classes for _ in range(60)], group=[f"p{place // 7}" for place in range(180)])
+    found = recipe_films(Manifest(table, RECIPE.classes, Path("/nowhere")), RECIPE, {}).manifest
+    assert split_counts(found, "split")["test"] != dict.fromkeys(RECIPE.classes, 15)
+    assert split_counts(found, SPLIT_BY_FILM) == split_counts(found, "split")
+
+
+def test_a_patient_in_two_groups_leaks_and_is_refused_at_the_door(tmp_path: Path) -> None:
+    films = rows(["A"] * 2, split_own=["train", "test"], patient_id=["p", "p"])
+    assert leaking(films, SPLIT_BY_FILM) == 1
+    assert leaking(films.assign(patient_id=""), SPLIT_BY_FILM) == 0  # unknown is nobody's name
+    paired = _paired(40)
+    torn = replace(paired, films=paired.films.assign(patient_id="everybody"))
+    with pytest.raises(BadManifest, match=r"cannot be split without leaks.*everybody"):
+        reproduce(RECIPE, torn, tmp_path / "out", CPU)
+    assert not (tmp_path / "out").exists()
+
+
+def test_shares_of_all_films_leave_none_out_by_rounding() -> None:
+    quota, notes = quota_of({"A": 1345, "B": 10192}, RecipeSplit(val=0.1, test=0.2, train=0.7))
+    assert quota[3].tolist() == [0, 0] and notes == []
+
+
 def test_pixels_that_are_the_same_leak_too() -> None:
     films = rows(["A"] * 4, split_own=["train", "test", "test", "val"], sha256=["x", "x", "y", "y"])
     assert leaking(films, SPLIT_BY_FILM) == 1
@@ -100,7 +124,10 @@ def test_classes_are_merged_mapped_and_left_out() -> None:
         recipe_films(theirs, RECIPE, {"Covid": "COVID"})
     with pytest.raises(BadConfig, match='Tiny has no class "COVD"; did you mean "COVID"'):
         recipe_films(theirs, RECIPE, {"Covid-19": "COVD"})
-    with pytest.raises(BadManifest, match="is too small for Tiny: class COVID has 2 readable films"):
+    with pytest.raises(BadManifest, match=r'--map "Covid-19=COVID"'):  # not Normal, which has a class
+        recipe_films(_paired(24, ("Normal", "Covid-19", "Pneumonia")), RECIPE, {})
+    too_small = "is too small for Tiny: class COVID has 2 readable films, which leaves none for .*Add films, or take another recipe"
+    with pytest.raises(BadManifest, match=too_small):
         recipe_films(_paired(2), RECIPE, {})
 
 
@@ -291,8 +318,25 @@ def test_a_taken_folder_and_other_settings_are_refused(
         reproduce(RECIPE, manifest, taken, Instead(size=48, device="cpu"), resume=True)
     with pytest.raises(BadRun, match="begun on other films or with another recipe"):
         reproduce(replace(RECIPE, split=RecipeSplit(0.3, 0.25)), manifest, taken, CPU, resume=True)
+    with pytest.raises(BadRun, match="with another recipe"):  # of the very same films and split
+        reproduce(replace(RECIPE, name="other"), manifest, taken, CPU, resume=True)
     with pytest.raises(BadRun, match="is missing: there is nothing to go on with"):
         reproduce(RECIPE, manifest, tmp_path / "none", CPU, resume=True)
+
+
+def test_stopped_while_it_was_judged_films_without_lungs_are_counted_again(
+    reproduced: Reproduced, tmp_path: Path
+) -> None:
+    from plainfilm.core.progress import Silence
+    from plainfilm.reproduce_jobs import _run_of
+
+    begun = reproduced.page.parent
+    (training,) = [one for one in plan(RECIPE, CPU, begun) if one.folder == "plain/no-lungs"]
+    manifest = Manifest.open(begun / "manifest.csv")
+    assert _run_of(training, manifest, begun / training.folder, Silence())[1] is None  # on the page already
+    shutil.copytree(begun / training.folder, tmp_path / "run")
+    (tmp_path / "run" / "metrics.json").unlink()
+    assert _run_of(training, manifest, tmp_path / "run", Silence())[1] == 0
 
 
 def test_films_that_are_gone_are_told_at_once(tmp_path: Path) -> None:

@@ -186,3 +186,9 @@ def test_what_was_told_comes_back_from_json() -> None:
         and back.trials[1].why == "the loss became nan"
     )
     assert back.to_dict() == tuned.to_dict() and back.best == trials[0]
+
+
+def test_values_that_are_paths_are_no_ends() -> None:
+    assert range_of("weights", "../a.safetensors,../b.safetensors").choices == ("../a.safetensors", "../b.safetensors")
+    with pytest.raises(BadConfig):
+        range_of("learning_rate", "1e-4..1e-3,1e-2")

@@ -25,7 +25,7 @@ from plainfilm.core.run import Run
 from plainfilm.core.search import Search, Values, range_of, search_of
 from plainfilm.core.study import Study
 from plainfilm.core.trials import Trial, Tuned, ranked
-from plainfilm.errors import BadConfig, BadManifest, BadRun, WeightsUnavailable
+from plainfilm.errors import BadConfig, BadManifest, BadRun, CannotWrite, WeightsUnavailable
 
 pytest.importorskip("torch")
 pytest.importorskip("optuna")
@@ -300,6 +300,34 @@ def test_processes_share_a_study_and_train_each_trial_once(manifest: Manifest, t
     assert not tuned.of_state("running") and not tuned.of_state("failed")
     for number in range(8):
         assert sum(f"trial {number}: " in each for each in told) == 1
+
+
+def test_what_is_no_fault_of_a_trial_is_not_counted_against_it(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = _begin(manifest, tmp_path / "study")
+
+    def full(*_: object, **__: object) -> None:
+        raise CannotWrite("the disk is full")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(tune_module, "train", full)
+        for _ in range(4):
+            with pytest.raises(CannotWrite):
+                tune(manifest, study.directory, None, trials=1, resume=True, repeats=5)
+    tuning = tune(manifest, study.directory, None, trials=1, resume=True, repeats=5)
+    assert [trial.state for trial in tuning.tuned.trials] == ["complete"]
+
+
+def test_the_best_of_trials_by_the_clock_is_repeated_by_its_epochs(studied: Study) -> None:
+    from plainfilm.tune_jobs import _to_repeat
+
+    (best, *_) = ranked(Tuned.open(studied / "tune.json").trials, lower_is_better=False)
+    config = studied.search.config
+    by_the_clock = replace(studied, search=replace(studied.search, config=replace(config, minutes=0.3, epochs=99)))
+    repeated = _to_repeat(by_the_clock, best)
+    assert (repeated.minutes, repeated.epochs) == (0, config.epochs)
+    assert _to_repeat(studied, best) == studied.search.config_of(best.values)
 
 
 def test_a_trial_whose_process_dies_again_and_again_is_given_up(manifest: Manifest, tmp_path: Path) -> None:

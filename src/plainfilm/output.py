@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 import statistics
 from enum import StrEnum
 from pathlib import Path
@@ -151,7 +152,8 @@ def print_tuning(tuning: Any, manifest: Path) -> None:
     print(f"Ended, since {tuning.ended}.")
     place = tuning.study.directory
     if tuning.tuned.best is not None:
-        print(f"next: plainfilm train {manifest} -o RUN --recipe {place / 'best.toml'}")
+        command = ["plainfilm", "train", str(manifest), "-o", "RUN", "--recipe", str(place / "best.toml")]
+        print(f"next: {shlex.join(command)}")
     print(f"page: {tuning.page}    table: {place / 'trials.csv'}    numbers: {place / 'tune.json'}")
 
 

@@ -33,6 +33,20 @@ def refuse_absent_films(manifest: Manifest, path: Path | None) -> None:
         )
 
 
+def refuse_leaks(manifest: Manifest, path: Path | None) -> None:
+    """Raise BadManifest where the leak-free split leaks, since groups do not hold all films of a patient or all copies of a film.
+
+    manifest: with both splits. path: of the manifest as it was given.
+    """
+    leaks = [problem.text for problem in manifest.check(["split"]) if problem.kind == "leak"]
+    if leaks:
+        raise BadManifest(
+            f"cannot be split without leaks, since its groups are not those of its patients: {'; '.join(leaks[:3])}. Prepare the"
+            " films again, with the patients in --metadata",
+            path,
+        )
+
+
 def refuse_other_settings(directory: Path, trainings: Sequence[Training]) -> None:
     """Raise BadRun where a training was begun there with other settings: its numbers would stand among others under one heading.
 
@@ -97,7 +111,9 @@ def refuse_taken(directory: Path, manifest: Manifest, resume: bool) -> None:
     """Raise BadRun where something else lies there, or nothing to go on with."""
     path = directory / MANIFEST
     if resume and path.is_file():
-        if Manifest.open(path).fingerprint != manifest.fingerprint:
+        begun = Manifest.open(path)
+        is_same = begun.info.get("recipe") == manifest.info.get("recipe")  # several recipes take the very same films
+        if not is_same or begun.fingerprint != manifest.fingerprint:
             raise BadRun("was begun on other films or with another recipe: choose another -o", directory)
     elif resume and not directory.exists():
         raise BadRun("is missing: there is nothing to go on with. Leave out --resume", directory)

@@ -25,6 +25,7 @@ from plainfilm.reproduce_checks import (
     MANIFEST,
     refuse_absent_films,
     refuse_absent_weights,
+    refuse_leaks,
     refuse_other_settings,
     refuse_taken,
 )
@@ -67,6 +68,7 @@ def reproduce(
     instead = instead or Instead()
     trainings = plan(recipe, instead, directory)
     found = recipe_films(manifest, recipe, stated or {})
+    refuse_leaks(found.manifest, manifest.path)
     refuse_absent_films(found.manifest, manifest.path)
     refuse_taken(directory, found.manifest, resume)
     refuse_other_settings(directory, trainings)
@@ -76,7 +78,8 @@ def reproduce(
     make_directory(directory)
     with _locked(directory):
         path = directory / MANIFEST
-        opened = Manifest.open(path) if path.is_file() else found.manifest.write(path)
+        begun_with = Manifest.open(path) if path.is_file() else found.manifest.write(path)
+        opened = replace(begun_with, root=found.manifest.root)  # the films may have moved since
         begun = Reproduction(
             recipe=recipe,
             quick=instead.quick,
@@ -197,14 +200,21 @@ def _run_of(training: Training, manifest: Manifest, place: Path, progress: Progr
     from plainfilm.learn.infer import cacheable
     from plainfilm.learn.train import train
 
-    if Run.is_run(place) and (run := Run.open(place)).is_complete:
+    run = Run.open(place) if Run.is_run(place) else None
+    is_done = run is not None and run.is_complete
+    if run is not None and is_done and (training.way != "no-lungs" or _is_judged(place)):
         return run, None
     config = training.config
     cache = cache_films(manifest, cacheable(manifest, config.split), config.preprocess, chosen_device("cpu"), progress)
+    without_lungs = len(cache.without_lungs) if training.way == "no-lungs" else None
+    if (
+        run is not None and is_done
+    ):  # it was stopped while it was judged, before anybody was told how many films have no lungs
+        return run, without_lungs
     make_directory(place.parent)
     steps = _steps_of(place.parent / WAYS[0]) if config.minutes else 0
     run = train(manifest, place, config, resume=True, allow_leaks=training.way == "own", steps=steps, progress=progress)
-    return run, len(cache.without_lungs) if training.way == "no-lungs" else None
+    return run, without_lungs
 
 
 def _steps_of(place: Path) -> int:

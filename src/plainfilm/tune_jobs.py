@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from plainfilm.core.bootstrap import Interval, bootstrap
 from plainfilm.core.cells import csv_line, harmless
+from plainfilm.core.config import TrainConfig
 from plainfilm.core.files import provenance, write_json, write_text
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.metrics import softmax
@@ -213,4 +214,15 @@ def _write_table(study: Study, trials: Sequence[Trial]) -> None:
     write_text(study / "trials.csv", "".join(map(csv_line, rows)))
     best = ranked(trials, study.search.lower_is_better)
     if best:
-        write_text(study / "best.toml", study.search.config_of(best[0].values).to_toml())
+        write_text(study / "best.toml", _to_repeat(study, best[0]).to_toml())
+
+
+def _to_repeat(study: Study, trial: Trial) -> TrainConfig:
+    """The settings of a trial for a training of its own: as many epochs as it did in its minutes, where minutes ended it.
+
+    A training's minutes hold its scoring and the decoding of films too, so the same minutes would be another, shorter training.
+    """
+    config = study.search.config_of(trial.values)
+    if not config.minutes:
+        return config
+    return replace(config, minutes=0.0, epochs=max(1, int(Run.open(study.run_of(trial)).completion()["epochs"])))

@@ -64,9 +64,12 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, str]:
-    """NAME=NAME, several joined by commas or typed again. option: the one that they were typed for."""
+    """NAME=NAME, several joined by commas or typed again. option: the one that they were typed for.
+
+    A text with one equals sign is one pair, since the names of classes may hold commas.
+    """
     found: dict[str, str] = {}
-    for text in (part for given in texts or [] for part in given.split(",")):
+    for text in (part for given in texts or [] for part in (given.split(",") if given.count("=") > 1 else [given])):
         name, sign, value = text.partition("=")
         if not (sign and name.strip() and value.strip()):
             raise typer.BadParameter(f'"{text}": expected NAME=NAME', param_hint=option)

@@ -179,6 +179,9 @@ class _Training:
             self.progress.say(f"trial {self.trial.number} failed: {why}")
             self._let_go()
             return
+        except BaseException:  # a full disk, films that are gone: no fault of these settings, and nobody killed it
+            self.store.count_beginnings(self.trial, -1)
+            raise
         self._note_end(run)
 
     def _cache(self) -> None:

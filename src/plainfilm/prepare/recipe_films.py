@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from plainfilm.core.config import did_you_mean
-from plainfilm.core.manifest import SPLIT_BY_FILM, Manifest
+from plainfilm.core.manifest import SPLIT_BY_FILM, SPLITS, Manifest
 from plainfilm.core.recipe import Recipe, RecipeSplit
 from plainfilm.core.words import counted
 from plainfilm.errors import BadConfig, BadManifest
@@ -40,9 +40,10 @@ def recipe_films(manifest: Manifest, recipe: Recipe, stated: Mapping[str, str]) 
     class_of = _classes_of(labels, recipe, stated)
     missing = [name for name in recipe.classes if name not in class_of.values()]
     if missing:
+        free = next((label for label in labels if label not in class_of), "THEIRS")
         raise BadManifest(
             f"has no film of {', '.join(missing)}. {recipe.title} has the classes {', '.join(recipe.classes)}; the manifest's are"
-            f' {", ".join(labels) or "none"}. If one of these is the same: --map "{(labels or ["THEIRS"])[0]}={missing[0]}"',
+            f' {", ".join(labels) or "none"}. If one of these is the same: --map "{free}={missing[0]}"',
             manifest.path,
         )
     chosen = usable[usable["label"].isin(class_of)]
@@ -55,12 +56,23 @@ def recipe_films(manifest: Manifest, recipe: Recipe, stated: Mapping[str, str]) 
         films["split"] = split_to_quota(films, recipe.classes, quota, recipe.split.seed)
         refuse_missing_classes(films, {"split": films["split"]}, recipe.classes)
         alone = films.assign(group=films["image_id"])
-        films[SPLIT_BY_FILM] = split_to_quota(alone, recipe.classes, quota, recipe.split.seed)
+        films[SPLIT_BY_FILM] = split_to_quota(
+            alone, recipe.classes, _as_drawn(films, recipe.classes), recipe.split.seed
+        )
     except BadConfig as error:
-        raise BadManifest(f"is too small for {recipe.title}: {error}", manifest.path) from error
+        said, _, _ = str(error).partition(": add films")  # what follows there are the options of `prepare`
+        raise BadManifest(
+            f"is too small for {recipe.title}: {said}. Add films, or take another recipe", manifest.path
+        ) from error
     left_out = {name: int((usable["label"] == name).sum()) for name in labels if name not in class_of}
     info = {"recipe": recipe.name, "notes": list(notes)}
     return RecipeFilms(Manifest(films, recipe.classes, manifest.root, info), left_out, tuple(notes))
+
+
+def _as_drawn(films: pd.DataFrame, classes: Sequence[str]) -> NDArray[np.int64]:
+    """(4, C) films a class that `split` has in train, val, test and none: whole groups seldom give the numbers asked for."""
+    drawn = pd.crosstab(films["split"], films["label"]).reindex(index=[*SPLITS, ""], columns=[*classes], fill_value=0)
+    return drawn.to_numpy(dtype=np.int64)
 
 
 def quota_of(counts: Mapping[str, int], split: RecipeSplit) -> tuple[NDArray[np.int64], list[str]]:
@@ -72,7 +84,7 @@ def quota_of(counts: Mapping[str, int], split: RecipeSplit) -> tuple[NDArray[np.
     columns, notes = [], []
     for name, films in counts.items():
         val, test = (_films(amount, films) for amount in (split.val, split.test))
-        train = None if split.train is None else _films(split.train, films)
+        train = None if split.train is None or _is_rest(split) else _films(split.train, films)
         needed = val + test + (val + test if train is None else train)
         is_fixed = any(amount is not None and amount >= 1 for amount in (split.val, split.test, split.train))
         if is_fixed and needed > films:
@@ -87,10 +99,17 @@ def quota_of(counts: Mapping[str, int], split: RecipeSplit) -> tuple[NDArray[np.
     return np.array(columns, dtype=np.int64).T, notes
 
 
+def _is_rest(split: RecipeSplit) -> bool:
+    """Whether the shares add up to all films, so that what rounding leaves over is trained on."""
+    parts = (split.train or 0.0, split.val, split.test)
+    return max(parts) < 1 and abs(sum(parts) - 1) < 1e-6
+
+
 def leaking(films: pd.DataFrame, column: str) -> int:
-    """How many test films share a group or their pixels with a training film. films: rows of a manifest."""
+    """How many test films share a patient, a group or their pixels with a training film. films: rows of a manifest."""
     train, test = (films[films[column] == name] for name in ("train", "test"))
-    return int((test["group"].isin(set(train["group"])) | test["sha256"].isin(set(train["sha256"]))).sum())
+    shared = [test[name].isin(set(train[name]) - {""}) for name in ("patient_id", "group", "sha256")]
+    return int(np.logical_or.reduce(shared).sum())
 
 
 def split_counts(manifest: Manifest, column: str) -> dict[str, dict[str, int]]:

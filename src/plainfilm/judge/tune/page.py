@@ -121,6 +121,11 @@ def _verdict(tuned: Tuned) -> Iterator[Html]:
     recipe = Path(tuned.directory) / "best.toml"
     command = ["plainfilm", "train", tuned.manifest, "-o", "RUN", "--recipe", str(recipe)]
     yield paragraph("Next: ", code(shlex.join(command)))
+    if tuned.search.config.minutes:
+        yield paragraph(
+            "The minutes were for training alone. best.toml asks for as many epochs as the best trial did in them; scoring and the "
+            "report come on top."
+        )
 
 
 # What was searched ----------------------------------------------------------------------------------------------------
