@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import tracemalloc
 import zlib
 from collections.abc import Iterator
 from dataclasses import fields, replace
@@ -109,6 +110,16 @@ def test_a_heatmap_lies_in_the_films_own_frame(fit: str) -> None:
     assert heat.max() == 255
     if fit == "crop":
         assert not heat[:20].any()
+
+
+def test_the_heatmap_of_a_strip_takes_no_memory_for_what_is_not_shown() -> None:
+    recipe = Preprocess(size=64, fit="crop")
+    tracemalloc.start()
+    heat = film_heat(np.ones((4, 4), np.float32), recipe, (16, 400_000), (1, 193))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000, peak
+    assert heat.argmax() == 96 and not heat[:, :90].any() and not heat[:, -90:].any()
 
 
 def test_a_heatmap_of_a_square_film_is_scaled_as_the_overlays_are() -> None:

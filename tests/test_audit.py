@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from conftest import TINY, rows
+from plainfilm.audit_networks import SmallFilms, retrained, without_sources
 from plainfilm.core.audit import CHECKS, Audit, Finding
 from plainfilm.core.bootstrap import Interval
 from plainfilm.core.intervals import separated_low
@@ -173,6 +174,31 @@ def test_a_pass_of_few_films_says_what_it_cannot_exclude():
     assert "exclude" not in judge_less(many, "test", None, DRAWING).told[-1]
 
 
+def test_films_without_lungs_are_judged_by_what_could_be_hidden_in_the_others():
+    """The films in which no lungs were found stay whole, and so does what the network knows of them."""
+    film, blind = scores(6.0, films=90), scores(0.0, films=90, seed=1)
+    is_whole = np.arange(270) % 90 >= 60
+    logit = np.where(is_whole[:, None], film.logit, blind.logit)
+    mixed = Predictions.of(film.table, logit, CLASSES, "probe")
+    whole = film.table["image_id"][is_whole].tolist()
+    parts = {"film": film, "border": blind, "background": mixed}
+    assert judge_less(parts, "test", None, DRAWING).verdict == "fail"
+    found = judge_less(parts, "test", None, DRAWING, without_lungs=whole)
+    assert found.verdict == "pass" and "In 90 of 270 films no lungs were found" in " ".join(found.told)
+    nowhere = judge_less(parts, "test", None, DRAWING, without_lungs=film.table["image_id"].tolist())
+    assert nowhere.verdict == "unknown" and [row["sees"] for row in nowhere.evidence["rows"]] == ["film", "border"]
+    assert "the border alone was judged" in " ".join(nowhere.told)
+
+
+def test_films_without_lungs_are_counted_where_parts_are_hidden():
+    hidden = {"nothing": scores(4.0), "lungs": scores(0.0, seed=1), "background": scores(4.0, seed=2)}
+    assert not any("no lungs" in told for told in judge_hidden(hidden, DRAWING).told)
+    assert "In 20 of 200 films no lungs were found" in judge_hidden(hidden, DRAWING, without_lungs=20).told[-1]
+    nothing = scores(4.0).where(np.zeros(180, np.bool_))
+    empty = judge_hidden({"nothing": nothing}, DRAWING, without_lungs=180)
+    assert empty.verdict == "unknown" and "In 180 of 180 films" in empty.told[0]
+
+
 def left_out(own: float, there: float) -> Predictions:
     """Validation films of other sources, told by `own`, and the films of the source left out, told by `there`."""
     val, test = scores(own, split="val").table, scores(there, seed=1, split="test").table
@@ -313,6 +339,55 @@ def test_a_small_network_learns_a_sign_and_repeats_itself():
     first = logits(0)
     assert first.shape == (60, 2) and ((first.argmax(1) == label[scored]).mean()) > 0.9
     assert (first == logits(0)).all() and not (first == logits(1)).all()
+
+
+def small_films(**columns: object) -> SmallFilms:
+    """120 labelled films, blank, with lungs on the left; those without a split have no place."""
+    films = rows([CLASSES[place % 3] for place in range(120)], **columns)
+    lungs = np.zeros((120, 8, 8), np.bool_)
+    lungs[:, :, :3] = True
+    manifest = Manifest(films, CLASSES, Path())
+    placed = films[films["split"] != ""].reset_index(drop=True)
+    label = np.array([CLASSES.index(name) for name in placed["label"]], np.int64)
+    pixels = np.zeros((len(placed), 8, 8), np.uint8)
+    return SmallFilms(manifest, placed, pixels, lungs[: len(placed)], "the set's own masks", label, "split", "test")
+
+
+@pytest.fixture
+def courses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Networks that learn nothing; how many films each was to learn from."""
+    from plainfilm.learn import probe
+
+    trained: list[int] = []
+
+    def learn_nothing(
+        _pixels: object, _label: object, learnt: np.ndarray, judged: np.ndarray, classes: int, **_: object
+    ):
+        trained.append(len(learnt))
+        return np.zeros((len(judged), classes), np.float32)
+
+    monkeypatch.setattr(probe, "probe", learn_nothing)
+    return trained
+
+
+def test_answers_are_kept_until_the_masks_change(tmp_path, courses):
+    from plainfilm.core.progress import Silence
+
+    films = small_films(split=["train"] * 60 + ["val"] * 30 + ["test"] * 30)
+    for mended, expected in ((films, 4), (films, 4), (replace(films, lungs=~films.lungs), 6)):
+        retrained(mended, ("film", "border", "background", "lungs"), tmp_path, 0, Silence())
+        assert len(courses) == expected  # of these, "background" and "lungs" alone show where the lungs are
+
+
+def test_a_source_none_of_whose_films_has_a_place_is_refused_before_training(tmp_path, courses):
+    from plainfilm.core.progress import Silence
+    from plainfilm.prepare.left_out import leave_sources_out
+
+    split = (["train"] * 24 + ["val"] * 6 + ["test"] * 6) * 2 + [""] * 48
+    films = small_films(split=split, source=["rome"] * 36 + ["oslo"] * 36 + ["paris"] * 48)
+    scored, refused = without_sources(films, leave_sources_out(films.manifest), 3, tmp_path, 0, Silence())
+    assert set(scored) == {"rome", "oslo"} and len(courses) == 2
+    assert refused == {"paris": "it has no readable film with a place in split"}
 
 
 @pytest.fixture(scope="module")

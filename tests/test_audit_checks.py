@@ -22,6 +22,7 @@ from plainfilm.judge.audit.heatmap_share import judge_heatmaps, mean_interval
 from plainfilm.judge.audit.leaks import judge_leaks
 from plainfilm.judge.audit.robustness import judge_robustness
 from plainfilm.judge.audit.source import judge_source
+from plainfilm.judge.audit.source_guess import Guessed, guess_source
 from plainfilm.judge.audit.stamp_drawing import STAMPS
 from plainfilm.judge.audit.stamps import judge_stamps
 from plainfilm.judge.judged import Resampling
@@ -179,6 +180,20 @@ def test_a_source_that_is_seen_and_tied_to_the_class_fails() -> None:
     assert found.number is not None and found.number.low > 0.9
     assert found.evidence["tied"]["low"] > 0.3
     assert [row["label"] for row in found.evidence["rows"]] == list(CLASSES)
+
+
+def test_the_tie_that_decides_is_shown() -> None:
+    found = whole(judge_source(*sourced(600, 1.5, 0.6), CLASSES, DRAWING))
+    most = found.evidence["most_tied"]
+    assert most["label"] == "COVID" and most["v"]["low"] > 0.3
+    assert any(f"COVID against the rest: V {most['v']['value']:.3f}" in sentence for sentence in found.told)
+
+
+def test_a_small_source_beside_a_large_one_keeps_the_films_that_it_needs() -> None:
+    source = np.array(["large"] * 4000 + ["small"] * 20, object)
+    group = np.array([f"g{place}" for place in range(4020)], object)
+    found = guess_source(np.random.default_rng(0).normal(size=(4020, 4)), source, group, 0)
+    assert isinstance(found, Guessed) and np.bincount(found.index).tolist() == [1480, 20]
 
 
 def test_a_source_that_is_seen_but_not_tied_is_told_and_not_accused() -> None:
@@ -450,6 +465,24 @@ def test_one_class_that_shuns_the_lungs_is_named() -> None:
     inside = np.where(np.array(label) == "Normal", 0.02, inside)
     found = whole(judge_heatmaps(label, inside, of_film, group, CLASSES, DRAWING))
     assert found.verdict == "fail" and "Normal" in found.advice and "COVID" not in found.advice
+
+
+def test_the_class_that_is_shown_is_the_one_that_decided() -> None:
+    """COVID lies lower and varies so much that nothing is sure of it; Normal decides."""
+    label, _, of_film, group = shares_inside(0.0)
+    rng = np.random.default_rng(1)
+    shift = {
+        "COVID": -0.16 + rng.choice([-0.5, 0.5], 90),
+        "Normal": -0.14 + rng.normal(0, 0.01, 90),
+        "Opacity": np.zeros(90),
+    }
+    inside = np.array([of_film[place] + shift[name][place] for place, name in enumerate(label)])
+    found = whole(judge_heatmaps(label, inside, of_film, group, CLASSES, DRAWING))
+    lowest = min(found.evidence["rows"], key=lambda row: row["gain"]["value"])
+    assert found.verdict == "fail" and lowest["label"] == "COVID"
+    assert (
+        found.number is not None and found.number.value == pytest.approx(-0.14, abs=0.01) and found.number.high < -0.10
+    )
 
 
 def test_maps_without_strength_and_films_without_lungs_are_left_out() -> None:

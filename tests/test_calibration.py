@@ -155,6 +155,16 @@ def test_a_class_with_too_few_validation_films_is_in_every_set():
     assert nobody.prediction_set(np.array([[0.2, 0.1, 0.7]]), 0.6).tolist() == [[True, False, True]]
 
 
+def test_as_many_validation_films_as_the_note_names_are_enough():
+    for films, is_noted in ((18, True), (19, False)):
+        notes: list[str] = []
+        label = np.array([0] * films + [1] * 40 + [2] * 40)
+        probability = softmax(9.0 * np.eye(3)[label])
+        fitted = fit_conformal(probability, label, CLASSES, 0.05, notes)
+        assert bool(notes) == is_noted
+        assert fitted.prediction_set(np.array([[1e-9, 0.5, 0.5]]), 0.05)[0, 0] == is_noted
+
+
 # Thresholds -----------------------------------------------------------------------------------------------------------
 
 
@@ -382,6 +392,19 @@ def test_a_class_of_unknown_prediction_makes_no_page_fail():
         part.content for part in trust_sections(found, fitted, "test films", colours, lambda name, caption: Html())
     )
     assert "unknown" in page
+
+
+def test_a_page_of_the_films_that_were_fitted_on_says_so():
+    from plainfilm.core.page import Html
+    from plainfilm.judge.trust_page import trust_sections
+
+    fitted = calibrate(scored(60), scored(60), Wishes())
+    found, colours = trust(scored(60), fitted, {}, Resampling(20)), dict.fromkeys(CLASSES, "#000000")
+    for is_fitted_on in (True, False):
+        parts = trust_sections(found, fitted, "films", colours, lambda *_: Html(), is_fitted_on=is_fitted_on)
+        for part in parts:
+            is_expected = is_fitted_on and (part.title != "Calibration" or fitted.scaling.kind != "none")
+            assert ("fitted on these very films" in part.content) == is_expected
 
 
 def test_a_reason_that_half_of_the_films_give_is_switched_off():

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from conftest import write_png
 from plainfilm.cli import app
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.progress import Silence
@@ -27,7 +28,7 @@ from warm import command
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """80 phantoms, nothing planted."""
-    return make_phantoms(tmp_path_factory.mktemp("drawn") / "set", 12, seed=5)
+    return make_phantoms(tmp_path_factory.mktemp("drawn") / "set", 20, seed=5)
 
 
 @pytest.fixture
@@ -259,11 +260,35 @@ def test_check_writes_over_no_manifest_and_not_into_what_it_checks(
     drawn: Path, split_folder: Path, tmp_path: Path
 ) -> None:
     prepare(drawn, tmp_path / "data", PrepareOptions(twins=False))
-    before = (tmp_path / "data" / "twins.csv").read_bytes()
+    before = (tmp_path / "data" / "manifest.csv").read_bytes()
     for target, directory, said in (
         (split_folder, tmp_path / "data", "holds manifest.csv already"),
         (split_folder, split_folder, "is what is checked"),
     ):
         done = command("check", target, "-o", directory, "--fix")
         assert done.returncode == 1 and said in done.stderr, done.stderr
-    assert (tmp_path / "data" / "twins.csv").read_bytes() == before
+    assert (tmp_path / "data" / "manifest.csv").read_bytes() == before
+    assert not (tmp_path / "data" / "twins.csv").exists()
+
+
+def test_a_side_of_which_nothing_can_be_read_lacks_every_class(split_folder: Path) -> None:
+    for film in (split_folder / "test").rglob("*.png"):
+        film.write_bytes(b"")
+    assert "A class missing from test" in _titles(split_folder)
+
+
+def test_a_split_of_other_words_is_passed_over_where_another_column_is_the_split(tmp_path: Path) -> None:
+    films = [write_png(tmp_path / "films" / "AB"[place % 2] / f"{place}.png", seed=place) for place in range(24)]
+    table = pd.DataFrame({"path": [str(film) for film in films], "label": [film.parent.name for film in films]})
+    table["fold"] = [str(place % 5 // 2) for place in range(len(films))]
+    table["split"] = ["ours" if place % 3 else "theirs" for place in range(len(films))]
+    table.to_csv(tmp_path / "theirs.csv", index=False)
+    inspection = inspect(tmp_path / "theirs.csv", split_by="fold")
+    assert inspection.side is not None and set(inspection.side) == {"0", "1", "2"}
+    inspection = inspect(tmp_path / "theirs.csv", split_by="split")
+    assert inspection.side is not None and set(inspection.side) == {"ours", "theirs"}
+    assert mend(inspection, tmp_path / "sound", 0, PrepareOptions(), Silence()).check() == []
+    options = PrepareOptions(resplit=True, twins=False)
+    assert prepare(tmp_path / "theirs.csv", tmp_path / "new", options).check() == []
+    options = PrepareOptions(resplit=True, twins=False, metadata=tmp_path / "theirs.csv")
+    assert prepare(tmp_path / "films", tmp_path / "joined", options).check() == []

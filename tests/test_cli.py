@@ -307,3 +307,8 @@ def test_a_class_whose_name_holds_a_comma_can_be_mapped() -> None:
     assert pairs(["A=B,C=D", "E=F"], "--map") == {"A": "B", "C": "D", "E": "F"}
     with pytest.raises(Exception, match="expected NAME=NAME"):
         pairs(["A=B,C=D,E"], "--map")
+
+
+def test_minutes_for_a_recipe_that_trains_twice_are_refused_at_once(tmp_path: Path) -> None:
+    said = _one_line("train", tmp_path, "-o", tmp_path / "run", "--recipe", "default", "--minutes", "20")
+    assert "trains twice" in said and "--epochs" in said and list(tmp_path.iterdir()) == []

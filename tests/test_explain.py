@@ -20,7 +20,7 @@ from tests.conftest import TINY
 from typer.testing import CliRunner
 
 from plainfilm.core.audit import NOT_AUDITED, Audit
-from plainfilm.core.bundle import Bundle
+from plainfilm.core.bundle import SHIPPED, Bundle
 from plainfilm.core.explanation import (
     COARSE,
     EMPTY,
@@ -103,7 +103,7 @@ def test_every_film_has_a_row_and_every_answer_a_map(run: Run, films: Path, expl
 def test_films_of_one_name_do_not_overwrite_each_other(explained: Path) -> None:
     table = pd.read_csv(explained / "explain.csv", keep_default_na=False)
     names = [name for name in table["overlay"] if name]
-    assert len(set(names)) == 3 == len(list((explained / "overlays").iterdir()))
+    assert len(set(names)) == 3 == len(list((explained / "overlays").glob("*.png")))
     for name in names:
         picture = cv2.imread(str(explained / name))
         assert picture is not None and picture.shape[1] > 2 * 384
@@ -142,7 +142,7 @@ def test_a_film_that_is_turned_away_is_mapped_only_when_asked_for(run: Run, film
     assert row["class"] in run.classes and (tmp_path / "out" / row["overlay"]).is_file()
     assert "turned away" in (tmp_path / "out" / "explain.html").read_text()
     again = explain_paths(run, [films / "noise.png"], tmp_path / "out").table.iloc[0]
-    assert again["class"] == "" and not list((tmp_path / "out" / "overlays").iterdir())
+    assert again["class"] == "" and not list((tmp_path / "out" / "overlays").glob("*.png"))
     assert not (tmp_path / "out" / "maps.npz").exists(), "what an earlier time left is gone"
 
 
@@ -186,6 +186,41 @@ def test_what_breaks_off_leaves_what_was_there(
     with pytest.raises(KeyboardInterrupt):
         explain_paths(run, [films], tmp_path / "new")
     assert not (tmp_path / "new").exists()
+
+
+def test_its_own_pictures_are_no_films(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from plainfilm.jobs import films_of
+
+    bundle = Bundle.open(SHIPPED)
+    probe = bundle.probes[0]
+    (tmp_path / probe.name).write_bytes(probe.content)
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        explained = explain_paths(bundle, [Path()], Path("explain"), even_turned_away=True)
+        assert list(explained.table["film"]) == [probe.name]
+        assert len(list(Path("explain/overlays").glob("*.png"))) == 1 and Path("explain/contact-sheet.png").is_file()
+    assert films_of(Path()) == [Path(probe.name)] and films_of(Path("explain/overlays")) == []
+    (tmp_path / "linked").symlink_to(tmp_path, target_is_directory=True)
+    assert films_of(Path()) == [Path(probe.name)], "it goes round in a circle"
+
+
+def test_a_second_process_leaves_the_first_one_s_work_alone(tmp_path: Path) -> None:
+    bundle, out = Bundle.open(SHIPPED), tmp_path / "out"
+    probe = bundle.probes[0]
+    (tmp_path / probe.name).write_bytes(probe.content)
+    code = (
+        "import sys; from pathlib import Path; from plainfilm.serve.journal import only_writer\n"
+        f"with only_writer(Path({str(out / 'explain.html')!r})): print('at it', flush=True); sys.stdin.read()"
+    )
+    (out / ".unfinished").mkdir(parents=True)
+    (out / ".unfinished" / "half").touch()
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as first:
+        assert first.stdout is not None and first.stdout.readline() == b"at it\n"
+        with pytest.raises(CannotWrite, match="is being written by another process: wait for it, or choose another -o"):
+            explain_paths(bundle, [tmp_path / probe.name], out)
+        assert (out / ".unfinished" / "half").is_file()
+    explain_paths(bundle, [tmp_path / probe.name], out)
+    assert sorted(path.name for path in out.glob(".*")) == []
 
 
 def test_the_command_prints_the_checks_and_fails_where_nothing_could_be_read(

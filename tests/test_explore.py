@@ -26,7 +26,9 @@ from plainfilm.errors import BadConfig, BadManifest, CannotWrite
 from plainfilm.jobs import explore_films
 from plainfilm.prepare.class_films import class_films
 from plainfilm.prepare.explore import write_explore_page
+from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.phantom_set import make_phantoms
+from plainfilm.prepare.split import SplitPlan
 from test_report import Reader
 from warm import command
 
@@ -366,6 +368,18 @@ def test_without_a_table_of_twins_identical_pixels_are_found(tmp_path: Path) -> 
     page = page_of(Manifest(films, manifest.classes, manifest.root), tmp_path / "e.html")
     assert "1 pair holds one picture. In two splits: 0; under two labels: 1." in page.text
     assert "were not looked for" in page.text
+
+
+def test_what_was_prepared_without_a_search_for_twins_claims_none(tmp_path: Path) -> None:
+    for label in ("a", "b"):
+        for place in range(4):
+            write_png(tmp_path / "films" / label / f"{label}{place}.png", seed=place + 10 * (label == "a"))
+    plan = SplitPlan(test=1, val=1)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "twins.csv").write_text("of an earlier manifest")
+    manifest = prepare(tmp_path / "films", tmp_path / "data", PrepareOptions(plan=plan, twins=False))
+    page = page_of(manifest, tmp_path / "e.html")
+    assert "No two films hold one picture" not in page.text and "not looked for" in page.text
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ torch = pytest.importorskip("torch")
 onnx = pytest.importorskip("onnx")
 
 import onnxruntime  # noqa: E402
+from tests.conftest import TINY  # noqa: E402
 from tests.networks import lived_in, smooth_films, thinned  # noqa: E402
 
 from plainfilm.bundle_jobs import export_run  # noqa: E402
@@ -144,6 +145,20 @@ def test_a_run_that_is_not_ready_is_refused(copied: Path, manifest: Manifest, tm
     (copied / "kept.json").rename(copied / "calibration.json")
     (copied / "complete.json").unlink()
     _refused(copied, out, BadRun, "copied: is not finished")
+
+
+def test_a_place_that_takes_no_file_is_told_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    unfinished = Run(tmp_path, ("A", "B"), TINY, TINY.preprocess, "", tmp_path)
+    (tmp_path / "file").touch()
+    for place, said in (
+        (tmp_path / "out", "Make its folder first"),
+        (tmp_path / "file", "A file stands where a folder"),
+    ):
+        with pytest.raises(CannotWrite, match=rf"m\.plainfilm: cannot be written: .*{said}"):
+            export_run(unfinished, place / "m.plainfilm")
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(CannotWrite, match="Ask for the right to write there"):
+        export_run(unfinished, tmp_path / "m.plainfilm")
 
 
 def test_what_lies_there_already_is_kept(answering_run: Run, bundle_path: Path, tmp_path: Path) -> None:

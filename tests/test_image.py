@@ -8,6 +8,7 @@ import os
 import random
 import struct
 import time
+import tracemalloc
 import warnings
 import zlib
 from collections.abc import Callable
@@ -47,6 +48,7 @@ from pydicom.uid import (
 )
 
 from plainfilm.core.formats.deep_jpeg import decoded_deep_jpeg
+from plainfilm.core.formats.exif import orientation_of
 from plainfilm.core.formats.jpeg import jpeg_frame, jpeg_segments
 from plainfilm.core.image import FILM_SUFFIXES, Film, is_film_name, pixel_sha256, read_film
 from plainfilm.errors import BadImage
@@ -258,6 +260,17 @@ def test_orientation_is_honoured(format_: str, orientation: int) -> None:
     assert bool(ours.info.notes) == (Image.open(io.BytesIO(content)).getexif()[0x0112] != 1)
 
 
+def test_exif_ends_where_its_directory_ends() -> None:
+    """What follows is the directory of the thumbnail, which may lie otherwise."""
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0112] = "film", 6
+    block = exif.tobytes().removeprefix(b"Exif\0\0")
+    order = "<" if block.startswith(b"II") else ">"
+    assert orientation_of(block) == 6 and block[8:10] == struct.pack(order + "H", 2)
+    assert orientation_of(block[:8] + struct.pack(order + "H", 1) + block[10:]) == 1
+    assert orientation_of(block[:9]) == orientation_of(block[:4] + struct.pack(order + "I", 9999) + block[8:]) == 1
+
+
 # JPEG
 
 
@@ -432,6 +445,36 @@ def tifffile_like(pixels: Array, compression: str, layout: str, options: dict[st
         *((where[0], 4, tuple(offsets)), (where[1], 4, tuple(counts)), *extra),
         strip=b"".join(blocks),
     )
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("compression", ["none", "lzw", "deflate", "packbits"])
+def test_tiff_of_many_samples_takes_no_more_memory_than_the_server_reckons_with(compression: str, order: str) -> None:
+    """45 bytes a pixel, as docs/serve.md has it; what libtiff takes by itself is not seen here."""
+    height, width = 100, 1024
+    pixels = np.zeros((height, width, 7), np.uint16)
+    pixels[:, ::64, :3] = 1000
+    code, encode = {
+        "none": (1, bytes),
+        "lzw": (5, imagecodecs.lzw_encode),
+        "deflate": (8, zlib.compress),
+        "packbits": (32773, imagecodecs.packbits_encode),
+    }[compression]
+    differs = code in (5, 8)
+    stored = np.diff(pixels, axis=1, prepend=np.zeros_like(pixels[:, :1])) if differs else pixels
+    content = tiff_of(
+        pixels,
+        *((259, 3, (code,)), (262, 3, (2,)), (277, 3, (7,)), (258, 3, (16,) * 7), (338, 3, (2, 0, 0, 0))),
+        (317, 3, (2 if differs else 1,)),
+        order=order,
+        strip=bytes(encode(stored.astype(stored.dtype.newbyteorder(order)).tobytes())),
+    )
+    tracemalloc.start()
+    found = film(content)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak / (height * width) < 45
+    assert not found.pixels.any(), "alpha is 0"
 
 
 def test_tiff_with_a_thumbnail_is_fine_and_with_two_pages_is_not() -> None:
@@ -896,6 +939,13 @@ def test_dicom_is_turned_over_once() -> None:
     contradiction = film(dicom(GREY, 8, PresentationLUTShape="INVERSE"))
     assert np.array_equal(contradiction.pixels, plain)
     assert "contradicts" in contradiction.info.notes[0]
+
+
+def test_dicom_with_spaces_around_its_photometric_interpretation_is_turned_over() -> None:
+    plain = film(dicom(GREY, 8)).pixels
+    for written in (" MONOCHROME1", "MONOCHROME1 "):
+        once = film(dicom(GREY, 8, PhotometricInterpretation=written, PresentationLUTShape="INVERSE"))
+        assert np.array_equal(once.pixels, 255 - plain) and once.info.is_inverted, written
 
 
 @pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])

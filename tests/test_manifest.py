@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from conftest import rows
-from plainfilm.core.manifest import COLUMNS, Manifest
+from plainfilm.core.manifest import COLUMNS, Manifest, read_table
 from plainfilm.errors import BadManifest, CannotWrite
 
 LABELS = ["A", "B"] * 6
@@ -145,3 +145,17 @@ def test_writing_where_a_file_is_in_the_way_says_so(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(CannotWrite, match="choose another place"):
         _manifest(tmp_path).write(tmp_path / "file" / "manifest.csv")
+
+
+def test_names_in_quotes_and_empty_ones_are_no_names_twice(tmp_path: Path) -> None:
+    (tmp_path / "theirs.csv").write_text('path, "a, viral","a, bacterial",,\nx.png, 1,2,,\n')
+    table = read_table(tmp_path / "theirs.csv")
+    assert list(table.columns[:3]) == ["path", "a, viral", "a, bacterial"] and list(table.iloc[0][:2]) == ["x.png", "1"]
+    (tmp_path / "tabs.csv").write_text('\ufeffpath\t"a, b, c, d"\nx.png\t1\n', encoding="utf-8")
+    assert list(read_table(tmp_path / "tabs.csv")) == ["path", "a, b, c, d"]
+
+
+def test_a_path_that_begins_with_a_space_reads_back(tmp_path: Path) -> None:
+    paths = [f" COVID/{place}.png" for place in range(12)]
+    written = _manifest(tmp_path, path=paths).write(tmp_path / "manifest.csv")
+    assert list(Manifest.open(tmp_path).films["path"]) == paths == list(written.films["path"])

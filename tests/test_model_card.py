@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from conftest import rows
+from plainfilm.core.calibration import Calibration
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.manifest import SPLITS, Manifest
 from plainfilm.core.page import page
@@ -222,9 +223,17 @@ def test_probabilities_that_nobody_scaled_are_told_as_they_are(case, card):
     assert f"as the network gives them: expected calibration error {value:.3f}" in told and "scaling:" not in told
 
 
+def test_where_no_scaling_was_fitted_none_is_said_to_be(tmp_path):
+    case = make_case(tmp_path)
+    replace(Calibration.none(CLASSES), films=40, groups=20).write(case[0] / "calibration.json")
+    told = part(model_card(case[0], known_facts(*case)), "Calibration and abstention")
+    assert "no scaling was fitted." in told and "fitted on 40" not in told
+
+
 def test_calibration_thresholds_and_sets_are_told_where_they_were_measured(tmp_path):
     case = make_case(tmp_path, calibrated=True)
     card = model_card(case[0], known_facts(*case))
+    assert "these very" not in part(card, "Calibration and abstention")
     trust = case[2]["splits"]["test"]["trust"]
     told = part(card, "Calibration and abstention")
     for when in ("before", "after"):
@@ -248,6 +257,18 @@ def test_a_test_split_that_was_not_read_is_not_told_of(tmp_path):
         card, "Quantitative analyses"
     )
     assert "the test split was not read" in part(card, "Evaluation data", is_known=False)
+
+
+def test_a_test_split_that_an_audit_read_is_said_to_be_read(tmp_path):
+    case = make_case(tmp_path, splits=("train", "val"), calibrated=True)
+    case[0].record_test_reading("audit")
+    card = model_card(case[0], known_facts(*case))
+    assert "The test split was read 1 time for this run" in part(card, "Evaluation data")
+    left = part(card, "Evaluation data", is_known=False)
+    assert "not of the test split, which was read 1 time" in left and "was not read" not in left
+    told = part(card, "Calibration and abstention")
+    assert "The scaling was fitted on these very validation films" in told
+    assert "Prediction sets and refusals were fitted on these very validation films" in told
 
 
 def test_an_unfinished_training_and_lost_versions_are_said(tmp_path):

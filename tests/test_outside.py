@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from conftest import rows
-from plainfilm.core.bootstrap import Interval
+from conftest import TINY, rows
+from plainfilm.core.bootstrap import Interval, bootstrap
 from plainfilm.core.calibration import Calibration, Conformal, OperatingPoint, Scaling
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadManifest
 from plainfilm.judge.judged import Resampling
-from plainfilm.judge.outside.gap import Own, less
+from plainfilm.judge.outside.gap import Own, accuracy_at, less, loss_of
 from plainfilm.judge.outside.headlines import gap_sentence, headlines
 from plainfilm.judge.outside.outside import Acquaintance, judge_outside, relabelled
 from plainfilm.judge.outside.text import outside_text
@@ -201,6 +201,38 @@ def test_the_interval_of_a_difference_is_newcombes():
         sides.append(Interval(part / whole, float(low[0]), float(high[0])))
     found = less(*sides)
     assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=5e-5)
+
+
+def of_recalls(*films, split="test"):
+    """Scores of so many films of COVID and Normal, of which a share is named rightly: (class, films, share)."""
+    labels = [name for name, count, _ in films for _ in range(count)]
+    said = [name if place < right * count else "Lung_Opacity" for name, count, right in films for place in range(count)]
+    return table_of(labels, said=said, sure=50.0, split=split, source="elsewhere")[1]
+
+
+def test_another_mix_of_classes_alone_is_no_loss():
+    own = of_recalls(("COVID", 500, 0.6), ("Normal", 500, 0.95))
+    there = of_recalls(("COVID", 540, 0.6), ("Normal", 60, 0.95))
+    found = loss_of(there, Calibration.none(CLASSES), Own(own, "test"), QUICK)["accuracy"]
+    assert found["own"]["value"] == pytest.approx(found["there"]["value"]) == pytest.approx(0.635)
+    assert found["loss"]["low"] < -0.03 and 0.03 < found["loss"]["high"] < 0.08
+    assert found["own"]["low"] < 0.61 and found["own"]["high"] > 0.66
+
+
+def test_at_its_own_mix_the_accuracy_is_the_accuracy():
+    films = JudgedFilms.of(of_recalls(("COVID", 300, 0.7), ("Normal", 100, 0.9)), Calibration.none(CLASSES))
+    found = accuracy_at(np.array([0.75, 0, 0.25]), films, QUICK)
+    plain = bootstrap(films.probability, films.label_index, films.group, CLASSES, repeats=200).measures["accuracy"]
+    assert found.value == pytest.approx(plain.value)
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=0.01)
+
+
+def test_a_class_that_the_own_films_lack_is_compared_on_neither_side():
+    own = of_recalls(("COVID", 100, 0.9))
+    there = of_recalls(("COVID", 50, 0.8), ("Normal", 50, 0.0))
+    found = loss_of(there, Calibration.none(CLASSES), Own(own, "test"), QUICK)
+    assert (found["classes"], found["films"]) == (["COVID"], 50)
+    assert found["accuracy"]["loss"]["value"] == pytest.approx(0.1)
 
 
 def test_nothing_that_can_be_scored_is_said_and_not_invented():
@@ -490,6 +522,25 @@ def test_its_own_manifest_and_a_run_s_folder_are_refused(
     with pytest.raises(BadConfig, match='no film there is labelled "flu"; did you mean "Flu"'):
         evaluate_outside(run_copy, elsewhere, stated={"flu": "COVID"})
     assert not (run_copy / "outside_readings.jsonl").exists()
+
+
+def test_results_on_another_manifest_are_not_overwritten(tmp_path: Path) -> None:
+    from plainfilm.outside_jobs import _free_place
+
+    sites = [
+        Manifest(rows(["COVID", "Normal"] * films), CLASSES, tmp_path).write(tmp_path / site / "data" / "manifest.csv")
+        for films, site in enumerate(("own", "a", "b"), start=5)
+    ]
+    run = Run.create(tmp_path / "run", TINY, sites[0])
+    place = _free_place(run, sites[1], None)
+    place.mkdir(parents=True)
+    judged = {"path": str(sites[1].path), "fingerprint": sites[1].fingerprint}
+    (place / "metrics.json").write_text(json.dumps({"manifest": judged}))
+    assert _free_place(run, sites[1], None) == place
+    with pytest.raises(BadConfig, match="name another folder by -o") as caught:
+        _free_place(run, sites[2], None)
+    assert str(sites[1].path) in str(caught.value) and "\n" not in str(caught.value)
+    assert _free_place(run, sites[2], tmp_path / "elsewhere") == tmp_path / "elsewhere"
 
 
 def test_a_training_that_names_no_source_leaves_open_what_was_seen():

@@ -16,7 +16,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="PLAYWRIGHT ABSENT: nothing of the page is tested here")
 
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from browser import PHONE, Visitor, visitor
 from page_colours import MODULE, colours_module
@@ -250,6 +250,41 @@ def test_an_answer_stays_that_of_the_model_that_gave_it(visit: Visitor) -> None:
     assert [row["sha256"] for row in csv.DictReader(io.StringIO(text))] == ["old", "now"]
 
 
+def test_a_server_that_came_back_with_another_model_vouches_for_its_own_answers_alone(
+    visit: Visitor, bundle: Bundle, server: Served
+) -> None:
+    visit.show(phantom(bundle))
+    note = visit.text("#heat-note")
+    other = {
+        **server.client.get("/v1/model").json(),
+        **{"name": "other", "sha256": "b" * 64, "error": 0.2, "has_heatmaps": False, "why_no_heatmaps": "it has none"},
+        "audit": {"verdict": "pass", "headline": "The audit of the other", "findings": []},
+    }
+    visit.page.route("**/v1/model", lambda route: route.fulfill(json=other))
+
+    def answer(route: Route) -> None:
+        reply = route.fetch()
+        told = {**reply.json(), "model": {name: other[name] for name in ("name", "precision", "sha256")}}
+        for film in told["films"]:
+            film["heatmaps"] = None
+        route.fulfill(response=reply, json=told)
+
+    visit.page.route("**/v1/predict*", answer)
+    visit.choose(phantom(bundle, 1))
+    visit.settled()
+    assert "The audit of the other" in visit.text("#answer .verdict") and "error of 20%" in visit.text("#set")
+    assert visit.text("#heat-note") == "It has none." and visit.text("#model-name").startswith("other")
+    visit.page.click("#answer .verdict button")
+    assert "The audit of the other" in visit.text("#model-dialog")
+    visit.page.keyboard.press("Escape")
+    visit.page.locator(".film-row").nth(0).click()
+    visit.drawn()
+    assert "The audit of the other" not in visit.text("#answer .verdict") and "error of 20%" not in visit.text("#set")
+    assert visit.text("#heat-note") == note
+    rows = list(csv.DictReader(io.StringIO(Path(str(visit.saved("#save-csv").path())).read_text("utf-8-sig"))))
+    assert [row["sha256"] for row in rows] == [bundle.sha256, "b" * 64]
+
+
 def test_the_picture_holds_the_view_and_what_was_said(visit: Visitor, bundle: Bundle) -> None:
     visit.show(phantom(bundle))
     saved = visit.saved("#save-png")
@@ -361,18 +396,37 @@ def test_the_audit_stands_at_the_answer_and_its_findings_one_click_away(browser:
         expect(card.value.locator("h1")).to_contain_text("Model card")
 
 
+def bring(visit: Visitor, event: str, field: str, name: str, content: bytes) -> None:
+    """Drop or paste a file. field: of the event, where the file lies."""
+    visit.page.evaluate(
+        """([event, field, name, content]) => {
+        const held = new DataTransfer();
+        held.items.add(new File([Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0))], name));
+        const Kind = event === "drop" ? DragEvent : ClipboardEvent;
+        document.body.dispatchEvent(new Kind(event, { bubbles: true, cancelable: true, [field]: held })); }""",
+        [event, field, name, base64.b64encode(content).decode()],
+    )
+
+
+def test_films_that_come_too_early_do_not_vanish_without_a_word(browser: Browser, bundle: Bundle) -> None:
+    held: list[Route] = []
+    with served(bundle, doors=Doors.named("open sesame, please")) as running, visitor(browser, running.url) as someone:
+        someone.page.route("**/v1/model", lambda route: held.append(route))
+        someone.page.goto(running.url)
+        expect(someone.page.locator("#bar-tools")).to_be_visible()
+        bring(someone, "drop", "dataTransfer", *phantom(bundle))
+        expect(someone.page.locator("#banner")).to_have_text("The model is not there yet.")
+        held[0].continue_()
+        someone.page.locator("#key-form").wait_for()
+        bring(someone, "paste", "clipboardData", *phantom(bundle))
+        expect(someone.page.locator("#banner")).to_have_text("Give the key first.")
+
+
 def test_films_are_dropped_and_pasted(visit: Visitor, bundle: Bundle) -> None:
     visit.open()
     name, content = phantom(bundle)
     for event, field in (("drop", "dataTransfer"), ("paste", "clipboardData")):
-        visit.page.evaluate(
-            """([event, field, name, content]) => {
-            const held = new DataTransfer();
-            held.items.add(new File([Uint8Array.from(atob(content), (letter) => letter.charCodeAt(0))], name));
-            const Kind = event === "drop" ? DragEvent : ClipboardEvent;
-            document.body.dispatchEvent(new Kind(event, { bubbles: true, cancelable: true, [field]: held })); }""",
-            [event, field, f"{event}-{name}", base64.b64encode(content).decode()],
-        )
+        bring(visit, event, field, f"{event}-{name}", content)
         visit.page.locator(f".film-row[title^='{event}']").wait_for()
     visit.settled()
     assert visit.states() == ["answered", "answered"]

@@ -147,6 +147,14 @@ def test_the_last_film_gone_the_focus_is_where_one_begins(visit: Visitor, bundle
     assert focus(visit) == "Choose films"
 
 
+def test_a_film_removed_by_its_key_leaves_the_focus_in_the_list(visit: Visitor, bundle: Bundle) -> None:
+    visit.show(phantom(bundle), phantom(bundle, 1))
+    visit.page.locator(".film-row").first.click()
+    visit.page.keyboard.press("Delete")
+    expect(visit.page.locator(".film-row")).to_be_focused()
+    assert phantom(bundle, 1)[0] in focus(visit)
+
+
 def test_answers_are_not_lost_without_a_question(visit: Visitor, bundle: Bundle) -> None:
     asked: list[str] = []
 

@@ -81,3 +81,9 @@ def test_a_bare_table_from_elsewhere_is_enough_and_probabilities_are_no_logits(t
     path.write_text("image_id,label,split,logit_A,logit_B\na,A,test,1e308,0.1\n")
     with pytest.raises(BadPredictions, match="no finite logits"):
         Predictions.open(path)
+
+
+def test_classes_whose_names_share_a_first_part_before_a_comma_read_back(tmp_path: Path) -> None:
+    classes = ("Pneumonia, bacterial", "Pneumonia, viral")
+    Predictions.of(rows([*classes]), np.zeros((2, 2), np.float32), classes, "net").write(tmp_path / "scores.csv")
+    assert Predictions.open(tmp_path / "scores.csv").classes == classes

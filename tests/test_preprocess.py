@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import cv2
 import numpy as np
 import pytest
@@ -67,6 +69,24 @@ def test_pad_keeps_the_shape_and_crop_the_middle() -> None:
     assert (padded[:16] == 0).all() and (padded[48:] == 0).all() and (padded[16:48] == 200).all()
     cropped = Preprocess(size=128, fit="crop").fitted(RAMP)
     assert (cropped == RAMP[:, 64:192]).all()
+
+
+def test_a_strip_is_cropped_without_being_made_large() -> None:
+    """At the network's scale all of it would have a hundred million pixels."""
+    strip, recipe = _noise((16, 400_000)), Preprocess(size=64, fit="crop")
+    tracemalloc.start()
+    fitted = recipe.fitted(strip)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2_000_000, peak
+    assert (fitted == recipe.fitted(np.ascontiguousarray(strip[:, 199_936:200_064]))).all()
+    assert abs(fitted.astype(int) - recipe.fitted(strip.T).T).max() <= 1
+
+
+def test_a_film_up_to_eight_times_as_long_as_broad_is_cropped_as_it_always_was() -> None:
+    film = _noise((40, 320))
+    whole = cv2.resize(film, (512, 64), interpolation=cv2.INTER_LINEAR)
+    assert (Preprocess(size=64, fit="crop").fitted(film) == whole[:, 224:288]).all()
 
 
 def test_lungs_alone_blacken_the_rest() -> None:

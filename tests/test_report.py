@@ -227,6 +227,13 @@ def test_without_the_test_split_validation_is_shown_and_it_says_so(tmp_path):
     assert report_text(made[3]).startswith("Validation split")
 
 
+def test_a_test_split_that_an_audit_read_is_not_said_to_be_unread(tmp_path):
+    run, manifest, _, metrics = make_run(tmp_path, splits=("train", "val"), readings=2)
+    doubts = {doubt.title: doubt for doubt in find_doubts(run, manifest, metrics)}
+    assert "The test split was not read" not in doubts
+    assert "was read 2 times for this run" in doubts["These numbers are not of the test split"].sentences[1]
+
+
 @pytest.fixture(scope="module")
 def poor_reader(tmp_path_factory):
     """A report on films without a source: test lacks COVID, two of its films were never readable, and now none is."""
@@ -380,6 +387,15 @@ def test_the_text_for_the_terminal_names_the_file_alone_where_it_was_measured(ma
     reached = scores_of_file(with_hints(manifest, _interval(0.6, 0.55, 0.65)))
     assert "From the file alone" not in report_text(metrics)
     assert "accuracy 0.710 (0.680 to 0.740), macro AUROC 0.600" in report_text({**metrics, "file_alone": reached})
+
+
+def test_a_guess_that_rests_on_compression_and_grey_levels_is_not_said_to_see_no_lung(made):
+    run, manifest, _, metrics = made
+    hinted = with_hints(manifest, _interval(0.97, 0.95, 0.99))
+    text = report_text({**metrics, "file_alone": scores_of_file(hinted)})
+    assert "From the file alone (its size, compression and grey levels): accuracy" in text
+    told = [text, *(sentence for doubt in find_doubts(run, hinted, metrics) for sentence in doubt.sentences)]
+    assert not any("look at a lung" in one for one in told)
 
 
 def test_sources_that_supply_several_classes_raise_no_alarm(made):

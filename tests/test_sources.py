@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,11 @@ import pytest
 from conftest import write_png
 from plainfilm.core.image import read_film
 from plainfilm.core.manifest import Manifest
+from plainfilm.core.progress import Silence
 from plainfilm.errors import BadConfig, BadManifest, BadSource, PlainfilmError
 from plainfilm.prepare.ingest import PrepareOptions, prepare
-from plainfilm.prepare.sources import source_of_url
+from plainfilm.prepare.inspection import inspect
+from plainfilm.prepare.sources import list_source, source_of_url
 from plainfilm.prepare.split import SplitPlan
 from plainfilm.prepare.table import list_table
 
@@ -75,6 +78,7 @@ def test_a_zip_that_leads_outside_or_is_cut_off_is_refused(tmp_path: Path) -> No
     (tmp_path / "cut.zip").write_bytes(whole.read_bytes()[:2000])
     with pytest.raises(BadSource, match=r"cut\.zip"):
         _prepare(tmp_path / "cut.zip", tmp_path)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_folders_by_class(tmp_path: Path) -> None:
@@ -409,3 +413,98 @@ def test_a_file_in_two_rows_is_one_film_and_what_they_contradict_is_unknown(tmp_
     assert films.loc["b.png", ["label", "patient_id", "age"]].tolist() == ["B", "p2", "40"]
     (note,) = found.notes
     assert "2 files" in note and "label of a.png (A, B)" in note and "b.png" not in note
+
+
+def _zipped(folder: Path, archive: Path) -> Path:
+    with zipfile.ZipFile(archive, "w") as opened:
+        for path in sorted(folder.rglob("*.png")):
+            opened.write(path, path.relative_to(folder))
+    return archive
+
+
+def test_a_zip_is_unpacked_into_a_new_folder_and_a_refused_one_leaves_nothing(tmp_path: Path) -> None:
+    wrong = _zipped(_classes(tmp_path / "wrong", classes=("COVID", "covid ")), tmp_path / "wrong.zip")
+    right = _zipped(_classes(tmp_path / "right"), tmp_path / "right.zip")
+    with pytest.raises(BadSource, match="differ in case"):
+        _prepare(wrong, tmp_path)
+    assert list((tmp_path / "out").iterdir()) == []
+    theirs = write_png(tmp_path / "out" / "films" / "COVID" / "theirs.png", seed=1)
+    before = theirs.read_bytes()
+    with pytest.raises(BadSource, match="out/films: is where the zip is unpacked, and not empty"):
+        _prepare(right, tmp_path)
+    assert theirs.read_bytes() == before
+    theirs.unlink()
+    theirs.parent.rmdir()
+    made = _prepare(right, tmp_path)
+    assert made.classes == ("COVID", "Normal") and made.root == tmp_path / "out" / "films" and len(made.ok) == 12
+
+
+def test_a_patient_whom_a_table_names_on_some_films_only_is_one_group(tmp_path: Path) -> None:
+    for film in range(24):
+        _dicom(tmp_path / "films" / "AB"[film % 2] / f"{film}.dcm", f"MRN{film // 4}", seed=film)
+    (tmp_path / "about.csv").write_text(
+        "image_id,patient_id\n" + "".join(f"{film},p{film // 4}\n" for film in (0, 4, 5))
+    )
+    options = PrepareOptions(plan=SplitPlan(test=2, val=2), metadata=tmp_path / "about.csv", twins=False)
+    made = _prepare(tmp_path / "films", tmp_path, options)
+    films = made.films.set_index("image_id")
+    assert films["patient_id"][["0", "4", "5"]].tolist() == ["p0", "p1", "p1"]
+    assert [films["group"][[str(film) for film in range(4 * p, 4 * p + 4)]].nunique() for p in range(6)] == [1] * 6
+    torn = made.films.assign(split=["train" if name == "0" else "test" for name in made.films["image_id"]])
+    torn["group"] = [f"g{place}" for place in range(len(torn))]
+    Manifest(torn, made.classes, made.root).write(tmp_path / "torn" / "manifest.csv")
+    assert "Patients of DICOM headers on two sides" in {found.title for found in inspect(tmp_path / "torn").findings}
+
+
+def test_one_patient_id_for_all_tells_nobody_where_a_table_knows_the_patients(tmp_path: Path) -> None:
+    for film in range(12):
+        _dicom(tmp_path / "films" / "AB"[film % 2] / f"{film}.dcm", "ANON", seed=film)
+    (tmp_path / "about.csv").write_text("image_id,patient_id\n" + "".join(f"{film},p{film}\n" for film in range(11)))
+    made = _prepare(tmp_path / "films", tmp_path, replace(ONE_EACH, metadata=tmp_path / "about.csv", twins=False))
+    assert made.films["group"].nunique() == 12
+
+
+def test_a_loose_film_does_not_take_the_labels_away_unseen(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "films")
+    write_png(films / "overview.png", seed=7)
+    with pytest.raises(BadSource, match=r"1 film \(overview\.png\) beside folders of films \(COVID, Normal\)"):
+        _prepare(films, tmp_path)
+    labels = "".join(
+        f"{film.relative_to(films)},{'AB'[place % 2]}\n" for place, film in enumerate(films.rglob("*.png"))
+    )
+    (tmp_path / "about.csv").write_text("path,label\n" + labels)
+    made = _prepare(films, tmp_path, replace(ONE_EACH, metadata=tmp_path / "about.csv", twins=False))
+    assert made.classes == ("A", "B") and len(made.ok) == 13
+
+
+def test_films_of_the_database_layout_are_found_deep_and_those_elsewhere_are_told(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    for place, film in enumerate(
+        ("COVID/images/a.png", "COVID/masks/a.png", "COVID/more/z.png", "top.png", "COVID/lung masks/a.png")
+    ):
+        write_png(root / film, seed=place)
+    for batch in ("b1", "b2"):
+        write_png(root / "Normal" / "images" / batch / "n.png", seed=20)
+        write_png(root / "Normal" / "masks" / batch / "n.png", seed=21)
+    (root / "README.md.txt").write_text("about")
+    found = list_source(root, tmp_path / "work", {}, Silence())
+    rows = found.rows.map(lambda cell: cell.removeprefix(f"{root}/"))
+    assert list(rows["path"]) == ["COVID/images/a.png", "Normal/images/b1/n.png", "Normal/images/b2/n.png"]
+    assert list(rows["mask_path"]) == [path.replace("images", "masks") for path in rows["path"]]
+    assert found.notes == ["2 films outside the images folders passed over (top.png, COVID/more/z.png)"]
+
+
+def test_empty_folders_of_images_hold_no_films(tmp_path: Path) -> None:
+    for name in ("COVID", "Normal"):
+        (tmp_path / "films" / name / "images").mkdir(parents=True)
+    with pytest.raises(BadSource, match="holds no films"):
+        _prepare(tmp_path / "films", tmp_path)
+
+
+def test_masks_of_metadata_may_lie_beside_the_folder_of_films(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "set" / "films")
+    lines = [f"films/{film.relative_to(films)},masks/{film.name}\n" for film in sorted(films.rglob("*.png"))]
+    (tmp_path / "set" / "about.csv").write_text("path,mask_path\n" + "".join(lines))
+    made = _prepare(films, tmp_path, replace(ONE_EACH, metadata=tmp_path / "set" / "about.csv", twins=False))
+    assert made.root == tmp_path / "set" and set(made.films["image_id"]) == {film.stem for film in films.rglob("*.png")}
+    assert (made.films["mask_path"] == ["masks/" + Path(path).name for path in made.films["path"]]).all()

@@ -115,3 +115,22 @@ def test_validation_is_taken_out_of_training_alone() -> None:
     assert (place[table["split"] == "test"] == "test").all()
     assert 20 < (place == "val").sum() < 50
     assert (table.assign(place=place).groupby("group")["place"].nunique() == 1).all()
+
+
+@pytest.mark.parametrize("films", [3616, 15, 3])
+def test_shares_of_all_films_may_each_be_rounded_up(films: int) -> None:
+    table = pd.DataFrame({"label": ["A"] * films + ["B"] * 100, "group": [f"g{place}" for place in range(films + 100)]})
+    place = split_by_group(table, ("A", "B"), SplitPlan(train=0.8, val=0.1, test=0.1))["split"]
+    counts = pd.crosstab(table["label"], place)
+    assert (counts > 0).all(axis=None) and counts.loc["B"].to_dict() == {"train": 80, "val": 10, "test": 10}
+    assert abs(counts.loc["A", "test"] - films / 10) < 1 and "" not in counts
+
+
+def test_no_film_is_left_over_where_all_train() -> None:
+    rng = np.random.default_rng(0)
+    for seed in range(30):
+        groups = rng.integers(0, 20, 200)
+        table = pd.DataFrame(
+            {"label": rng.choice(CLASSES, 200, p=[0.6, 0.3, 0.1]), "group": [f"g{group}" for group in groups]}
+        )
+        assert "" not in set(split_by_group(table, CLASSES, SplitPlan(seed=seed))["split"])

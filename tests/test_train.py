@@ -8,11 +8,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -31,8 +33,9 @@ from plainfilm.learn.films import cache_films  # noqa: E402
 from plainfilm.learn.infer import cacheable  # noqa: E402
 from plainfilm.learn.learner import Learner  # noqa: E402
 from plainfilm.learn.model import build_network, last_layer, load_network  # noqa: E402
+from plainfilm.learn.pace import Pace  # noqa: E402
 from plainfilm.learn.state import State  # noqa: E402
-from plainfilm.learn.train import GIVEN_UP, train  # noqa: E402
+from plainfilm.learn.train import GIVEN_UP, Training, train  # noqa: E402
 
 BUSY = replace(
     TINY,
@@ -446,3 +449,34 @@ def test_memory_that_a_step_frees_is_there_for_the_next() -> None:
 def test_so_many_steps_and_no_more_whatever_the_clock_says(manifest: Manifest, tmp_path: Path) -> None:
     facts = train(manifest, tmp_path / "run", replace(TINY, minutes=5), steps=3).completion()
     assert (facts["steps"], facts["films_seen"]) == (3, 3 * TINY.batch_size)
+
+
+def test_a_resumed_training_keeps_back_the_same_time_for_its_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Place(type(tmp_path)):  # type: ignore[misc]
+        config = replace(TINY, minutes=5)
+
+        def history(self) -> list[dict[str, object]]:
+            return []
+
+        def write_history(self, history: list[dict[str, object]]) -> None:
+            pass
+
+    learner = SimpleNamespace(
+        time_step=lambda size: 0.01,
+        time_validation=lambda size: 2.0,
+        val_places=range(10),
+        networks={},
+        optimizer=None,
+    )
+
+    def begun() -> Training:
+        pace = Pace(time.monotonic(), 300, (32,), 10, evaluated_films=100)
+        return Training(Place(tmp_path), learner, pace, threading.Event(), Silence(), False)  # type: ignore[arg-type]
+
+    first = begun()
+    assert first.pace.reserve > 50
+    (tmp_path / "checkpoint.safetensors").touch()
+    monkeypatch.setattr("plainfilm.learn.train.load_checkpoint", lambda *_: asdict(first.state))
+    assert begun().pace.reserve == first.pace.reserve

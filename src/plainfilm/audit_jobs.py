@@ -155,6 +155,7 @@ def _of_small_networks(
         _own_scores(run, films),
         drawing,
         calibration=run.calibration() if run else None,
+        without_lungs=films.without_lungs,
     )
     pictures["less"] = shown_less(films, less)
     yield less
@@ -165,14 +166,9 @@ def _of_small_networks(
         reasons = {"the sources": error.message}
         yield judge_sources_left_out({}, {}, reasons, is_tied, drawing)
         return
-    scores = without_sources(films, plan, _MOST_SOURCES, work, drawing.seed, out)
+    scores, untried = without_sources(films, plan, _MOST_SOURCES, work, drawing.seed, out)
     notes = {split.source: split.note for split in plan.splits}
-    refused = plan.refused | {
-        split.source: f"the audit tries the {_MOST_SOURCES} largest sources that leave enough to learn from"
-        for split in plan.splits
-        if split.source not in scores
-    }
-    yield judge_sources_left_out(scores, notes, refused, is_tied, drawing)
+    yield judge_sources_left_out(scores, notes, plan.refused | untried, is_tied, drawing)
 
 
 def _own_scores(run: Run | None, films: SmallFilms) -> Predictions | None:
@@ -200,9 +196,10 @@ def _of_the_run(
     opened = RunFilms.opened(asked, films.manifest, sides, out)
     plain = opened.scores(opened.pixels, "Asking the run", out, calibration)
     is_judged = opened.drawn(films.side, _MOST_HIDDEN, drawing.seed)
-    judged = opened.where(is_judged)
-    hidden = {"nothing": plain.where(is_judged), **judged.with_parts_hidden(out)}
-    yield judge_hidden(hidden, drawing, calibration=calibration)
+    is_hidden = is_judged & opened.has_lungs
+    judged, without_lungs = opened.where(is_hidden), int((is_judged & ~opened.has_lungs).sum())
+    hidden = {"nothing": plain.where(is_hidden), **(judged.with_parts_hidden(out) if is_hidden.any() else {})}
+    yield judge_hidden(hidden, drawing, calibration=calibration, without_lungs=without_lungs)
     assert plain.embedding is not None
     label, source, group = (opened.rows[name].tolist() for name in ("label", "source", "group"))
     yield judge_source(plain.embedding, label, source, group, run.classes, drawing)
@@ -219,7 +216,7 @@ def _of_the_run(
         for change in CHANGES
     }
     yield judge_robustness(before, changed, drawing, calibration=calibration)
-    pictures["hidden"] = shown_hidden(judged)
+    pictures["hidden"] = shown_hidden(judged) if is_hidden.any() else ()
     pictures["stamps"] = shown_stamps(some)
     pictures["robustness"] = shown_changes(some, drawing.seed)
 

@@ -28,7 +28,7 @@ from plainfilm.core.regions import SEEN_NAMES, Seen, hide_lungs, seen_parts
 from plainfilm.core.thumbnail import thumbnail
 from plainfilm.core.words import counted
 from plainfilm.errors import BadManifest, BadPredictions
-from plainfilm.prepare.left_out import LeftOutPlan
+from plainfilm.prepare.left_out import LeftOut, LeftOutPlan
 
 if TYPE_CHECKING:
     from plainfilm.learn.changed import Asked
@@ -81,6 +81,11 @@ class SmallFilms:
         label = np.array([index[name] for name in cache.rows["label"]], np.int64)
         return cls(manifest, cache.rows, cache.pixels, lungs, lungs_by, label, column, side)
 
+    @property
+    def without_lungs(self) -> frozenset[str]:
+        """The films in which no lungs were found, by image_id: where lungs are to be hidden, they are shown whole."""
+        return frozenset(self.rows["image_id"].to_numpy()[~self.lungs.any(axis=(1, 2))].tolist())
+
     def places(self, *sides: str, column: str = "") -> NDArray[np.int64]:
         """Where the films of some sides of the split are."""
         return np.flatnonzero(self.rows[column or self.column].isin(sides))
@@ -101,6 +106,7 @@ def retrained(
     Nothing is picked on validation films, so both are films never seen.
     """
     learnt, judged = films.places("train"), films.places("val", "test")
+    masks = hashlib.sha256(np.packbits(films.lungs).tobytes()).hexdigest()  # the set's own may be mended between audits
     found: dict[Seen, Predictions] = {}
     for number, seen in enumerate(parts, start=1):
         label = f"Training on {SEEN_NAMES[seen]} ({number} of {len(parts)})"
@@ -108,28 +114,42 @@ def retrained(
         def pixels(seen: Seen = seen) -> NDArray[np.uint8]:
             return seen_parts(films.pixels, seen, films.lungs)
 
-        found[seen] = _probed(films, pixels, learnt, judged, folder / f"{seen}.csv", seed, label, progress)
+        hidden_by = masks if seen in ("background", "lungs") else ""
+        path = folder / f"{seen}.csv"
+        found[seen] = _probed(films, pixels, learnt, judged, path, seed, label, progress, hidden_by=hidden_by)
     return found
 
 
 def without_sources(
     films: SmallFilms, plan: LeftOutPlan, most: int, folder: Path, seed: int, progress: Progress
-) -> dict[str, Predictions]:
-    """For each of the largest sources, scores of a network that never saw it: on its films, and on others that it never saw."""
+) -> tuple[dict[str, Predictions], dict[str, str]]:
+    """For each of the largest sources, scores of a network that never saw it: on its films, and on others that it never saw.
+
+    most: sources that are tried. Returns the scores by source, and source -> why it was not tried.
+    """
     rows = films.rows.merge(plan.manifest.films[["image_id", *(split.column for split in plan.splits)]], on="image_id")
     joined = replace(films, rows=rows)
+    tried: list[LeftOut] = []
+    refused: dict[str, str] = {}
+    for split in plan.splits:  # the plan knows films that have no place in the split, which are not here
+        if not len(joined.places("test", column=split.column)):
+            refused[split.source] = f"it has no readable film with a place in {films.column}"
+        elif len(joined.places("train", column=split.column)) < _FEWEST:
+            refused[split.source] = f"without it, fewer than {_FEWEST} films are left to learn from"
+        elif len(tried) == most:
+            refused[split.source] = f"the audit tries the {most} largest sources that leave enough to learn from"
+        else:
+            tried.append(split)
     found = {}
-    for number, split in enumerate(plan.splits[:most], start=1):
+    for number, split in enumerate(tried, start=1):
         learnt = joined.places("train", column=split.column)
         judged = joined.places("val", "test", column=split.column)
-        if len(learnt) < _FEWEST:
-            continue
-        label = f"Training without {split.source} ({number} of {min(most, len(plan.splits))})"
+        label = f"Training without {split.source} ({number} of {len(tried)})"
         path = folder / f"{split.column}.csv"
         found[split.source] = _probed(
             joined, lambda: films.pixels, learnt, judged, path, seed, label, progress, split.column, _LEFT_OUT_SHARE
         )
-    return found
+    return found, refused
 
 
 def _probed(
@@ -143,8 +163,12 @@ def _probed(
     progress: Progress,
     column: str = "",
     share: float = 1.0,
+    hidden_by: str = "",
 ) -> Predictions:
-    """Scores from the table at `path` where it was made of the same, else from a network trained now."""
+    """Scores from the table at `path` where it was made of the same, else from a network trained now.
+
+    hidden_by: what stands for the masks where the pixels depend on them.
+    """
     from plainfilm.learn.device import chosen_device
     from plainfilm.learn.probe import course_films, probe
 
@@ -154,6 +178,7 @@ def _probed(
             [
                 f"{_VERSION} {seed} {shown} {films.manifest.fingerprint} {column or films.column}",
                 films.lungs_by + (segmenter_version() if films.lungs_by == FOUND else ""),
+                *filter(None, [hidden_by]),
                 *films.rows["image_id"].iloc[learnt],
             ]
         ).encode()
@@ -212,6 +237,11 @@ class RunFilms:
         some = cache.rows.iloc[chosen].reset_index(drop=True)
         lungs, _ = lung_masks(manifest, some, pixels, asked.bare, progress)
         return cls(asked, some.assign(split=some[column]), pixels, lungs)
+
+    @property
+    def has_lungs(self) -> NDArray[np.bool_]:
+        """(N,) whether lungs were found."""
+        return np.asarray(self.lungs.any(axis=(1, 2)), np.bool_)
 
     def drawn(self, side: str, most: int, seed: int) -> NDArray[np.bool_]:
         """(N,) at most so many films of one side, drawn by chance."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
@@ -15,7 +17,7 @@ from numpy.typing import NDArray
 
 from plainfilm.core.bundle import probed, write_bundle
 from plainfilm.core.bundle_file import SUFFIX
-from plainfilm.core.files import file_sha256, provenance, read_json, without_folders
+from plainfilm.core.files import cannot_write, file_sha256, provenance, read_json, without_folders
 from plainfilm.core.gate import gate_reasons
 from plainfilm.core.image import read_film
 from plainfilm.core.lungs import segmenter_version
@@ -68,7 +70,7 @@ def export_run(
     where it lay where None. author: a TOML file of answers to what the model card asks its author (judge/card/author.py).
     force: write over what lies at `path`. The test split is not read.
     Raises BadRun where the run is not finished, was never evaluated, or its bundle answers otherwise; CannotWrite where something
-    lies at `path`; BadManifest where the manifest is another; BadConfig for answers that fit no question.
+    lies at `path` or it cannot be written; BadManifest where the manifest is another; BadConfig for answers that fit no question.
     """
     require_extra("export")
     from plainfilm.learn.export import onnx_graph
@@ -195,10 +197,19 @@ def _audit(run: Run) -> dict[str, Any] | None:
 
 
 def _refuse_taken(path: Path, force: bool) -> None:
+    """Raise CannotWrite before the work begins where the bundle could not be written at its end."""
     if path.is_dir():
         raise CannotWrite(f"is a folder: name a file for the bundle, such as {path / ('model' + SUFFIX)}", path)
     if path.exists() and not force:
         raise CannotWrite("is there already: choose another -o, or add --force to write over it", path)
+    parent = path.parent
+    if not parent.is_dir():
+        refused = errno.ENOTDIR if parent.exists() else errno.ENOENT
+    elif not os.access(parent, os.W_OK | os.X_OK):
+        refused = errno.EACCES
+    else:
+        return
+    raise cannot_write(path, OSError(refused, os.strerror(refused)))
 
 
 def _in_split(run: Run, manifest: Manifest, split: str) -> pd.DataFrame:

@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 from plainfilm.core.bundle import SHIPPED, Bundle
 from plainfilm.core.cells import csv_line, harmless
 from plainfilm.core.explainer import Explainer
-from plainfilm.core.files import cannot_write, make_directory, provenance, refuse_foreign, written_whole
+from plainfilm.core.files import cannot_write, make_directory, provenance, refuse_foreign, write_json, written_whole
 from plainfilm.core.maps import Floats
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
+from plainfilm.core.words import NOTICE
 from plainfilm.errors import BadBundle, BadConfig, BadRun, CannotWrite
 from plainfilm.jobs import films_at, require_extra
 from plainfilm.judge.audit.standing import Standing, bundle_standing, standing
+from plainfilm.serve.films import OUR_PICTURES
+from plainfilm.serve.journal import lock_of, only_writer
 
 if TYPE_CHECKING:
     from plainfilm.core.explanation import Explanation
@@ -32,9 +35,9 @@ if TYPE_CHECKING:
     from plainfilm.judge.overlay import Shown
 
 ALL = "all"
-_OVERLAYS, _UNFINISHED = "overlays", ".unfinished"
-_FILES = ("explain.html", "explain.csv", "contact-sheet.png", "maps.npz")
-_OURS = re.compile(r"\d{4,}-.*\.png")
+_PAGE, _OVERLAYS, _UNFINISHED = "explain.html", "overlays", ".unfinished"
+_FILES = (_PAGE, "explain.csv", "contact-sheet.png", "maps.npz", OUR_PICTURES)
+_OURS = re.compile(r"\d{4,}-.*\.png|" + re.escape(OUR_PICTURES))
 _LONGEST_STEM = 60
 _TEXTS = ("film", "answer", "class", "verdict", "status", "turned_away", "error", "overlay")
 _COLUMNS = (
@@ -55,7 +58,7 @@ class Explained(NamedTuple):
     @property
     def page(self) -> Path:
         """The page with the maps side by side."""
-        return self.directory / "explain.html"
+        return self.directory / _PAGE
 
 
 class _Arrays(NamedTuple):
@@ -94,7 +97,8 @@ def explain_paths(
     classes: whose maps to show; each film's own answer where empty, all where ("all",). opacity: 0..1, of the strongest place.
     even_turned_away: show the maps of films that are not answered too; the reason stands on them, and they get no probability.
     Raises BadConfig for an unknown class or opacity, BadRun or BadBundle where the network has no maps, BadImage where a source is
-    missing or a folder empty, CannotWrite where `directory` holds something else, MissingExtra for a run without torch.
+    missing or a folder empty, CannotWrite where `directory` holds something else or another process writes there, MissingExtra for
+    a run without torch.
     """
     wanted, audited = _places(model.classes, classes), standing_of(model)
     if not 0 < opacity <= 1:
@@ -109,6 +113,8 @@ def explain_paths(
         else provenance(None, run=str(model.directory))
     )
     with _written_together(directory) as stage:
+        for folder in (stage, stage / _OVERLAYS):  # so that nobody takes for films what was drawn of films
+            write_json(folder / OUR_PICTURES, {"note": NOTICE, "made": made})
         table = _explain_into(stage, explainer, audited, paths, wanted, opacity, even_turned_away, made, out)
     return Explained(table, directory)
 
@@ -183,7 +189,7 @@ def _explain_into(
         with written_whole(stage / "contact-sheet.png") as temporary:
             temporary.write_bytes(sheet_png(tiles, note))
         _write_arrays(stage / "maps.npz", explainer, kept)
-    with written_whole(stage / "explain.html") as temporary:
+    with written_whole(stage / _PAGE) as temporary:
         temporary.write_text(explain_page(explainer, audited, table, pictured, made), encoding="utf-8", newline="\n")
     with written_whole(stage / "explain.csv") as temporary:
         cells = table.assign(**{name: table[name].map(harmless) for name in _TEXTS})
@@ -253,7 +259,8 @@ def _write_arrays(path: Path, explainer: Explainer, kept: Sequence[_Arrays]) -> 
 
 
 def _refuse_foreign(directory: Path) -> None:
-    refuse_foreign(directory, (*_FILES, _OVERLAYS, _UNFINISHED), "explanation")
+    own = (*_FILES, _OVERLAYS, _UNFINISHED, lock_of(directory / _PAGE).name)
+    refuse_foreign(directory, own, "explanation")
     overlays = directory / _OVERLAYS
     foreign = (
         sorted(path.name for path in overlays.iterdir() if not _OURS.fullmatch(path.name)) if overlays.is_dir() else []
@@ -264,21 +271,33 @@ def _refuse_foreign(directory: Path) -> None:
 
 @contextmanager
 def _written_together(directory: Path) -> Iterator[Path]:
-    """A folder to write into; at the end all of it takes the place of what an earlier time left in `directory`, else it goes."""
+    """A folder to write into; at the end all of it takes the place of what an earlier time left in `directory`, else it goes.
+
+    Raises CannotWrite where another process is at it.
+    """
     is_new = not directory.exists()
     stage = make_directory(directory) / _UNFINISHED
     try:
-        shutil.rmtree(stage, ignore_errors=True)
-        make_directory(stage / _OVERLAYS)
-        yield stage
-        for name in (*_FILES, _OVERLAYS):
-            old, new = directory / name, stage / name
-            shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
-            if new.exists():
-                new.replace(old)
+        with only_writer(directory / _PAGE), _emptied(stage):
+            yield stage
+            for name in (*_FILES, _OVERLAYS):
+                old, new = directory / name, stage / name
+                shutil.rmtree(old) if old.is_dir() else old.unlink(missing_ok=True)
+                if new.exists():
+                    new.replace(old)
     except OSError as cause:
         raise cannot_write(directory, cause) from cause
     finally:
-        shutil.rmtree(stage, ignore_errors=True)
         if is_new and not any(directory.iterdir()):
             directory.rmdir()
+
+
+@contextmanager
+def _emptied(stage: Path) -> Iterator[None]:
+    """The folder, with nothing of an earlier time in it that was killed; gone at the end."""
+    try:
+        shutil.rmtree(stage, ignore_errors=True)
+        make_directory(stage / _OVERLAYS)
+        yield
+    finally:
+        shutil.rmtree(stage, ignore_errors=True)

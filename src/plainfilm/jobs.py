@@ -21,7 +21,7 @@ from plainfilm.core.calibration import Calibration, Wishes
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.files import make_directory, provenance, refuse_foreign, write_json, write_text
 from plainfilm.core.gate import gate_reasons
-from plainfilm.core.image import is_film_name, writable_name
+from plainfilm.core.image import writable_name
 from plainfilm.core.manifest import SPLITS, Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress, Silence
@@ -29,6 +29,7 @@ from plainfilm.core.run import Run, first_place
 from plainfilm.errors import BadImage, BadRun, MissingExtra
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.sections.settings import Augment, Example
+from plainfilm.serve.films import films_below
 
 if TYPE_CHECKING:
     from plainfilm.judge.compare.comparison import Comparison
@@ -245,11 +246,10 @@ def predict_paths(run: Run, sources: Sequence[Path], progress: Progress | None =
 
 
 def films_of(source: Path) -> list[Path]:
-    """The film itself, or all films below a folder, in order."""
+    """The film itself, or all films below a folder, in order; linked folders and our own pictures of films are passed over."""
     if not source.is_dir():
         return [Path(writable_name(source))]
-    found = (path for path in source.rglob("*") if is_film_name(path) and (path.is_file() or path.is_symlink()))
-    return sorted(Path(writable_name(path)) for path in found)
+    return [Path(film.name) for film in films_below(source) if not film.error]  # an error is that of a folder
 
 
 def films_at(sources: Sequence[Path]) -> Iterator[Path]:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from plainfilm.core.calibration import Calibration, Wishes
 from plainfilm.core.config import TrainConfig
-from plainfilm.core.files import make_directory, provenance, write_json, write_text
+from plainfilm.core.files import make_directory, provenance, read_json, write_json, write_text
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress, Silence
@@ -117,7 +117,29 @@ def _free_place(run: Run, manifest: Manifest, directory: Path | None) -> Path:
         raise BadConfig(f"-o {place}: is a run, whose own results would be overwritten; choose another folder")
     if place.is_file():
         raise BadConfig(f"-o {place}: is a file; name a folder")
+    other = _judged_before(place)
+    if other and other["fingerprint"] != manifest.fingerprint and not _is_same_file(other["path"], manifest.path):
+        raise BadConfig(
+            f"--on {manifest.path}: {place} holds the results on another manifest, {other['path']}, which would be"
+            " overwritten; name another folder by -o"
+        )
     return place
+
+
+def _judged_before(place: Path) -> dict[str, str] | None:
+    """The manifest ("path", "fingerprint") whose results lie in a folder; None where none do, or nobody can tell."""
+    path = place / "metrics.json"
+    try:
+        found = read_json(path, BadRun).get("manifest") if path.is_file() else None
+    except BadRun:  # damaged: made anew
+        return None
+    if not isinstance(found, Mapping) or not {"path", "fingerprint"} <= set(found):
+        return None
+    return {name: str(found[name]) for name in ("path", "fingerprint")}
+
+
+def _is_same_file(one: str, other: Path) -> bool:
+    return Path(one).resolve() == other.resolve()
 
 
 def _trained_on(run: Run) -> Manifest | None:

@@ -71,6 +71,11 @@ def train_command(
         raise BadConfig(
             f"--recipe {recipe}: has a [finish] and so trains one run: leave out --splits, --seeds and --leave-one-source-out"
         )
+    if first is not None and (first.minutes or config.minutes):
+        raise BadConfig(
+            f"--recipe {recipe}: has a [finish] and so trains twice, and minutes are of one training: set epochs (--epochs) "
+            "instead, or take a recipe without [finish]"
+        )
     opened = Manifest.open(manifest)
     if opened.is_changed:
         print(f"note: {opened.path} was changed since it was written", file=sys.stderr)

@@ -8,6 +8,7 @@ as a published recipe has it) may stand beside `split`.
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import re
 import warnings
@@ -95,7 +96,7 @@ class Manifest:
             )
         description = read_json(table_path.with_name("dataset.json"), BadManifest)
         check_format(description, FORMAT_VERSION, table_path.with_name("dataset.json"), BadManifest)
-        films = typed(read_table(table_path))
+        films = typed(read_table(table_path, is_ours=True))
         try:
             classes, root = tuple(str(name) for name in description["classes"]), Path(description["root"])
         except (KeyError, TypeError) as cause:
@@ -105,7 +106,7 @@ class Manifest:
         manifest = cls(films, classes, root, description.get("info") or {}, table_path)
         breaches = tuple(problem.text for problem in manifest.check() if problem.kind == "contract")
         if breaches:
-            raise BadManifest(_all_at_once(breaches), table_path, breaches)
+            raise BadManifest("; ".join(breaches), table_path, breaches)
         return replace(manifest, is_changed=description.get("fingerprint") != manifest.fingerprint)
 
     def write(self, path: str | Path) -> Manifest:
@@ -218,9 +219,10 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def read_table(path: Path, error: type[Any] = BadManifest) -> pd.DataFrame:
+def read_table(path: Path, error: type[Any] = BadManifest, *, is_ours: bool = False) -> pd.DataFrame:
     """Read a CSV (comma, semicolon or tab, told by the header line) or Parquet table, everything as text.
 
+    is_ours: whether plainfilm wrote it: a cell's first spaces are then its own; people type them behind a separator.
     Raises `error`(message, path) where it is missing, empty, damaged, or names a column twice.
     """
     if not path.is_file():
@@ -235,7 +237,9 @@ def read_table(path: Path, error: type[Any] = BadManifest) -> pd.DataFrame:
     try:
         with path.open(encoding="utf-8-sig", newline="") as lines:
             header = lines.readline()
-        separator = max((",", ";", "\t"), key=header.count)
+            separator = max((",", ";", "\t"), key=re.sub('"[^"]*"', "", header).count)
+            lines.seek(0)
+            names = next(csv.reader(lines, delimiter=separator, skipinitialspace=not is_ours), [])
         with warnings.catch_warnings():
             warnings.simplefilter("error", pd.errors.ParserWarning)
             table = pd.read_csv(
@@ -244,16 +248,16 @@ def read_table(path: Path, error: type[Any] = BadManifest) -> pd.DataFrame:
                 dtype=str,
                 keep_default_na=False,
                 encoding="utf-8-sig",
-                skipinitialspace=True,
+                skipinitialspace=not is_ours,
                 index_col=False,
             )
     except pd.errors.ParserWarning as cause:
         raise error("has rows of more cells than its first line names columns", path) from cause
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, OSError) as cause:
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, csv.Error, UnicodeDecodeError, OSError) as cause:
         raise error(f"cannot be read as a CSV table in UTF-8 ({cause})", path) from cause
     table.columns = table.columns.str.strip()
-    names = header.strip().split(separator)
-    twice = sorted({name for name in names if names.count(name) > 1})
+    names = [name.strip() for name in names]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
         raise error(f"names a column twice: {', '.join(twice)}", path)
     return table
@@ -348,7 +352,3 @@ def _useless(ok: pd.DataFrame, classes: tuple[str, ...], column: str, needs_test
         if absent:
             found.append(Problem("split", f"{column} {name} has no film of {', '.join(absent)}"))
     return found
-
-
-def _all_at_once(problems: Sequence[str]) -> str:
-    return "; ".join(problems)

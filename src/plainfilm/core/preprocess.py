@@ -30,6 +30,9 @@ IMAGENET_STD = 0.226
 _STRETCH_PERCENTILES = (1.0, 99.0)
 _CLAHE_CLIP_LIMIT = 2.0
 _CLAHE_TILES = (8, 8)
+MOST_ELONGATED = (
+    8  # times its breadth: what is cropped is cut to that length first, so that a strip cannot fill the memory
+)
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 
@@ -39,7 +42,8 @@ class Preprocess:
     """How a film becomes a network's input.
 
     size: side of the square input, pixels.
-    fit: how a film that is not square becomes so: "squash" both sides, "pad" with black, or "crop" the middle.
+    fit: how a film that is not square becomes so: "squash" both sides, "pad" with black, or "crop" the middle (of a film that is
+        longer than 8 times its breadth, contrast is set by its middle alone).
     contrast: "none"; "stretch" the 1st to 99th percentile over the whole scale; "equalize" the histogram; "clahe" (contrast
         limited, 8 x 8 tiles, clip limit 2); "gamma" (grey ** gamma, grey in 0..1).
     gamma: the exponent of contrast "gamma"; below 1 brightens.
@@ -117,6 +121,7 @@ class Preprocess:
 
 
 def _resized(pixels: Pixels, size: int, fit: Fit) -> Pixels:
+    pixels = _not_too_long(pixels) if fit == "crop" else pixels
     height, width = pixels.shape
     if fit == "squash":
         target = (size, size)
@@ -127,6 +132,13 @@ def _resized(pixels: Pixels, size: int, fit: Fit) -> Pixels:
         return pixels
     shrinks = target[0] * target[1] < width * height
     return _of_kind(cv2.resize(pixels, target, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR))
+
+
+def _not_too_long(pixels: Pixels) -> Pixels:
+    """The middle of a film that is longer than any chest film; every other film as it is."""
+    most = MOST_ELONGATED * min(pixels.shape)
+    top, left = (max(0, (length - most) // 2) for length in pixels.shape)
+    return pixels[top : top + most, left : left + most]
 
 
 def _squared(content: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -179,7 +179,7 @@ def fit_conformal(
 ) -> Conformal:
     """What the validation films of each class were given for it. probability: (N, C) calibrated; error: the wanted one."""
     fitted = Conformal(tuple(tuple(np.sort(probability[label_index == c, c]).tolist()) for c in range(len(classes))))
-    lost = [name for name, least in zip(classes, fitted.least_error(), strict=True) if least >= error]
+    lost = [name for name, least in zip(classes, fitted.least_error(), strict=True) if least > error]
     if lost:
         notes.append(
             f"in every prediction set, for want of validation films (an error of {error:g} needs {math.ceil(1 / error) - 1}): "

@@ -11,6 +11,7 @@ from plainfilm.core.bootstrap import format_interval, interval_of
 from plainfilm.core.manifest import Manifest, shown
 from plainfilm.core.page import Level
 from plainfilm.core.run import Run
+from plainfilm.core.words import counted
 from plainfilm.judge.evaluate import SPLIT_NAMES, shown_split
 
 FEW_FILMS = 30  # of a class: below, one film more or less moves its sensitivity by over three points
@@ -121,7 +122,7 @@ def _of_file(manifest: Manifest, metrics: Mapping[str, Any]) -> list[Doubt]:
     network, guess = (interval_of(scores["macro_auroc"]) for scores in (measured, file))
     compared = (
         f"Size, format, compression, border and grey levels of the file reach a macro AUROC of {format_interval(guess)} "
-        f"on all films, without a look at a lung; the network reaches {format_interval(network)} on the "
+        f"on all films; the network reaches {format_interval(network)} on the "
         f"{SPLIT_NAMES[split]} split."
     )
     if network.low <= guess.high:
@@ -139,7 +140,10 @@ def _of_run(run: Run, manifest: Manifest, metrics: Mapping[str, Any]) -> list[Do
     if split != "test":
         choice = "The best weights were picked on these films, which flatters them." if split == "val" else ""
         text = f"All numbers here are of the {SPLIT_NAMES[split]} split. {choice}".strip()
-        found.append(Doubt("warning", "The test split was not read", (text,)))
+        times = counted(run.test_readings, "time")  # an audit reads it too
+        read = (f"The test split was read {times} for this run; none of these numbers is of it.",)
+        title = "These numbers are not of the test split" if run.test_readings else "The test split was not read"
+        found.append(Doubt("warning", title, (text, *(read if run.test_readings else ()))))
     elif run.test_readings > 1:
         text = "Whatever was chosen after an earlier reading was chosen with its help, which flatters the numbers."
         found.append(Doubt("note", f"The test split was read {run.test_readings} times", (text,)))

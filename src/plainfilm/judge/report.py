@@ -162,6 +162,7 @@ def _sections(evidence: _Evidence) -> Iterator[Section]:
             f"{evidence.split_name} films",
             evidence.colours,
             evidence.figure,
+            is_fitted_on=evidence.split == "val",
         )
     yield _subgroups(evidence)
     yield from _gallery(evidence)
@@ -233,7 +234,7 @@ def _file_alone(evidence: _Evidence) -> str:
         return ""
     reached = {name: format_interval(interval_of(value)) for name, value in guess.items()}
     return (
-        " Guessing from the file alone (size, format, compression, border, grey levels), without a look at a lung, reaches "
+        " Guessing from the file alone (size, format, compression, border, grey levels) reaches "
         f"an accuracy of {reached['accuracy']}, a balanced accuracy of {reached['balanced_accuracy']} and a macro AUROC of "
         f"{reached['macro_auroc']} on all films of the manifest."
     )

@@ -33,13 +33,13 @@ def report_text(metrics: Mapping[str, Any]) -> str:
             *("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows),
             "",
             f"In brackets: {drawn['level']:.0%} interval, {drawn['repeats']:,} bootstraps over groups.",
-            *filter(None, [_file_alone_text(metrics), *_trust_lines(split.get("trust"))]),
+            *filter(None, [_file_alone_text(metrics), *_trust_lines(split.get("trust"), name)]),
         ]
     )
 
 
-def _trust_lines(trust: Mapping[str, Any] | None) -> Iterator[str]:
-    """What the calibration came to, in a few lines."""
+def _trust_lines(trust: Mapping[str, Any] | None, split: str) -> Iterator[str]:
+    """What the calibration came to, in a few lines. split: whose films they are."""
     if trust is None:
         return
     ece = format_interval(interval_of(trust["calibration"]["after"]["ece"]))
@@ -50,6 +50,8 @@ def _trust_lines(trust: Mapping[str, Any] | None) -> Iterator[str]:
         yield f"Prediction sets hold the truth for {held} of the films (wanted {1 - sets['error']:g}); {single} name one class."
     if "turned_away" in trust:
         yield f"Turned away as no film of the kind it knows: {format_interval(interval_of(trust['turned_away']['share']))}."
+    if split == "val" and "prediction_sets" in trust:
+        yield "Calibration, prediction sets and refusals were fitted on these very films, and say nothing of new ones."
 
 
 def _file_alone_text(metrics: Mapping[str, Any]) -> str:
@@ -57,4 +59,7 @@ def _file_alone_text(metrics: Mapping[str, Any]) -> str:
     if not guess:
         return ""
     reached = {name: format_interval(interval_of(value)) for name, value in guess.items()}
-    return f"From the file alone, without a look at a lung: accuracy {reached['accuracy']}, macro AUROC {reached['macro_auroc']}."
+    return (
+        f"From the file alone (its size, compression and grey levels): accuracy {reached['accuracy']}, macro AUROC"
+        f" {reached['macro_auroc']}."
+    )

@@ -37,16 +37,27 @@ Figure = Callable[[str, str], Html]
 
 
 def trust_sections(
-    trust: Mapping[str, Any], calibration: Calibration, whose: str, colours: Mapping[str, str], figure: Figure
+    trust: Mapping[str, Any],
+    calibration: Calibration,
+    whose: str,
+    colours: Mapping[str, str],
+    figure: Figure,
+    *,
+    is_fitted_on: bool = False,
 ) -> Iterator[Section]:
     """Three sections. trust: as `judge.trust.trust` gives it for the films that are shown.
 
     whose: what those are called, such as "test films". figure: the figure of a name, with a caption; nothing where there is none.
+    is_fitted_on: whether they are the very films that the calibration was fitted on.
     """
-    yield _calibration(trust["calibration"], calibration, whose, figure)
+    is_flattered = is_fitted_on and calibration.films > 0
+    told = "What follows was fitted on these very films, and says nothing of new ones."
+    caution = paragraph(told) if is_flattered else Html()
+    is_scaled = calibration.scaling.kind != "none"
+    yield _calibration(trust["calibration"], calibration, whose, figure, caution if is_scaled else Html())
     if trust["operating_points"]:
-        yield _operating_points(trust["operating_points"], whose, colours, figure)
-    yield _abstention(trust, calibration, whose, colours, figure)
+        yield _operating_points(trust["operating_points"], whose, colours, figure, caution)
+    yield _abstention(trust, calibration, whose, colours, figure, caution)
 
 
 def scaling_text(calibration: Calibration) -> str:
@@ -67,13 +78,16 @@ def scaling_text(calibration: Calibration) -> str:
     return f"Probabilities are rescaled by one temperature, {scaling.temperature:.3f}, {rests}: {meaning}."
 
 
-def _calibration(found: Mapping[str, Any], calibration: Calibration, whose: str, figure: Figure) -> Section:
+def _calibration(
+    found: Mapping[str, Any], calibration: Calibration, whose: str, figure: Figure, caution: Html
+) -> Section:
     rows = (
         [title, *(estimate(interval_of(found[when][name]), 4) for when in ("before", "after"))]
         for name, title in _MEASURES.items()
     )
     return section(
         "Calibration",
+        caution,
         paragraph(
             f"Does a probability of 0.9 come true nine times in ten? Judged on the {whose}. {scaling_text(calibration)} "
             "All other numbers of this report rest on the calibrated probabilities."
@@ -95,7 +109,7 @@ def _calibration(found: Mapping[str, Any], calibration: Calibration, whose: str,
 
 
 def _operating_points(
-    points: Sequence[Mapping[str, Any]], whose: str, colours: Mapping[str, str], figure: Figure
+    points: Sequence[Mapping[str, Any]], whose: str, colours: Mapping[str, str], figure: Figure, caution: Html
 ) -> Section:
     columns = [
         *texts("Class", "Chosen for"),
@@ -115,6 +129,7 @@ def _operating_points(
     asked = [(point, at) for point in points for at in point["at_prevalence"]]
     return section(
         "Operating points",
+        caution,
         paragraph(
             f"A class is called where its probability reaches the threshold. Thresholds were chosen on validation films and "
             f"are judged here on the {whose}."
@@ -158,10 +173,16 @@ def _at_prevalence(asked: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]],
 
 
 def _abstention(
-    trust: Mapping[str, Any], calibration: Calibration, whose: str, colours: Mapping[str, str], figure: Figure
+    trust: Mapping[str, Any],
+    calibration: Calibration,
+    whose: str,
+    colours: Mapping[str, str],
+    figure: Figure,
+    caution: Html,
 ) -> Section:
     return section(
         "Abstention",
+        caution,
         *_turned_away(trust.get("turned_away"), whose),
         *_prediction_sets(trust.get("prediction_sets"), calibration, whose, colours),
         figures(

@@ -41,9 +41,10 @@ class Pace:
             return 0.0
         return self.evaluated_films * self.film_seconds * _FULL_PRECISION_COST + _REPORT_SECONDS
 
-    def resumed(self, seconds_before: float) -> None:
-        """Count what an interrupted training had used up."""
+    def resumed(self, seconds_before: float, film_seconds: float) -> None:
+        """Count what an interrupted training had used up, and take over what it knew of scoring a film."""
         self.started -= seconds_before
+        self.film_seconds = film_seconds
 
     def measure(
         self, time_step: Callable[[int], float], time_validation: Callable[[int], float], validation_films: int

@@ -16,7 +16,8 @@ class State:
     step, epoch: done so far, from the start. batch: done in this epoch.
     plan: how far to go. best_score, best_epoch: of the epochs at full size. stale: epochs at full size without gain.
     rate_factor: what plateau left of the learning rate. loss_sum, right, seen: of this epoch so far.
-    seconds: spent so far, over all resumes. history: one mapping an epoch.
+    seconds: spent so far, over all resumes. film_seconds: that scoring a film takes; 0 where it was not timed.
+    history: one mapping an epoch.
     """
 
     plan: Plan
@@ -31,6 +32,7 @@ class State:
     right: int = 0
     seen: int = 0
     seconds: float = 0.0
+    film_seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod

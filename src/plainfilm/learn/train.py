@@ -191,7 +191,7 @@ class Training:
         if path.exists():
             state = State.from_facts(load_checkpoint(path, self.learner.networks, self.learner.optimizer))
             self.run.write_history(state.history)
-            self.pace.resumed(state.seconds)
+            self.pace.resumed(state.seconds, state.film_seconds)
             self.progress.say(f"Going on in epoch {state.epoch + 1}, at step {state.step} of {state.plan.last_step}")
             return state
         if self.run.history():
@@ -208,7 +208,7 @@ class Training:
                 f"{self.pace.reserve:.0f} s are needed for the evaluation. Give it more, or a smaller --size"
             )
         self.progress.say(f"{last_step / self.pace.epoch_steps:.1f} epochs fit into {in_minutes(self.config.minutes)}")
-        return State(Plan(last_step))
+        return State(Plan(last_step), film_seconds=self.pace.film_seconds)
 
     def _end_epoch(self) -> None:
         """Validate, keep the weights where they are the best so far, write the history."""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from plainfilm.core.files import cannot_write, make_directory
@@ -29,6 +32,41 @@ def refuse_archive_without_films(archive: Path) -> None:
 def _may_be_dicom(path: Path) -> bool:
     """Without an ending, or with one of digits, as a PACS names its exports."""
     return not path.name.startswith(".") and (not path.suffix or path.suffix[1:].isdecimal())
+
+
+def unpack_new(archive: Path, folder: Path, progress: Progress) -> Path:
+    """Unpack a zip of films into a new folder, whole or not at all.
+
+    Raises BadSource where something lies there, and as unpack_zip; CannotWrite.
+    """
+    if _is_taken(folder):
+        raise BadSource("is where the zip is unpacked, and not empty: remove it, or choose another -o", folder)
+    part = folder.with_name(f"{folder.name}.part")
+    shutil.rmtree(part, ignore_errors=True)
+    try:
+        unpack_zip(archive, part, progress)
+        part.replace(folder)
+    except OSError as cause:
+        raise cannot_write(folder, cause) from cause
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+@contextmanager
+def removed_on_failure(folder: Path, unless: Path) -> Iterator[None]:
+    """Where the block fails before it made the file `unless`, remove the films that it unpacked into `folder`."""
+    was_taken = _is_taken(folder)
+    try:
+        yield
+    except BaseException:  # Ctrl-C too
+        if not was_taken and not unless.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _is_taken(folder: Path) -> bool:
+    return any(folder.iterdir()) if folder.is_dir() else folder.exists()
 
 
 def unpack_zip(archive: Path, target: Path, progress: Progress) -> Path:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from plainfilm.core.chest import Likeness
 from plainfilm.core.manifest import shown
 from plainfilm.prepare.duplicates import IDENTICAL, Twin
+from plainfilm.prepare.group import half_named_patients
 from plainfilm.prepare.survey import Survey
 
 _BLANK = 4.0  # standard deviation of a thumbnail's grey levels below which a film shows nothing
@@ -110,8 +111,9 @@ def _leaks(survey: Survey, side: pd.Series[str]) -> Iterator[Finding]:
         )
 
     for title, what, key in (
-        ("Identical pictures on two sides", ("picture", "pictures"), "sha256"),
-        ("Patients on two sides", ("patient", "patients"), "patient_id"),
+        ("Identical pictures on two sides", ("picture", "pictures"), films["sha256"]),
+        ("Patients on two sides", ("patient", "patients"), films["patient_id"]),
+        ("Patients of DICOM headers on two sides", ("patient", "patients"), half_named_patients(films)),
     ):
         torn = [(rows, "") for rows in _sets(films, key) if is_torn(rows)]
         if torn:
@@ -122,7 +124,9 @@ def _leaks(survey: Survey, side: pd.Series[str]) -> Iterator[Finding]:
         pairs = [((twin.first, twin.second), _alike(twin)) for twin in near]
         yield finding("Near twins on two sides", ("pair of near twins", "pairs of near twins"), pairs)
     rest = [
-        (rows, "") for rows in _sets(films, "group") if is_torn(rows) and films["group"].iloc[rows[0]] not in explained
+        (rows, "")
+        for rows in _sets(films, films["group"])
+        if is_torn(rows) and films["group"].iloc[rows[0]] not in explained
     ]
     if rest:
         yield finding("Groups on two sides", ("group", "groups"), rest)
@@ -157,6 +161,7 @@ def _gaps(survey: Survey, side: pd.Series[str]) -> Iterator[Finding]:
     placed = (films["status"] == "ok").to_numpy() & (side != "").to_numpy()
     for key, what, level in (("label", "class", "warning"), ("source", "source", "note")):
         counts = pd.crosstab(films.loc[placed, key].to_numpy(dtype=object), side[placed].to_numpy(dtype=object))
+        counts = counts.reindex(columns=names, fill_value=0)  # a side may have no readable film
         for name in names:
             lacking = [
                 str(value)
@@ -246,9 +251,9 @@ def _alike(twin: Twin) -> str:
     return f"{twin.kind}, similarity {twin.similarity:.3f}"
 
 
-def _sets(films: pd.DataFrame, key: str) -> list[tuple[int, ...]]:
-    """Row positions of readable films with the same known value, two or more."""
-    values = films[key].where(films["status"] == "ok", "").to_numpy(dtype=object)
+def _sets(films: pd.DataFrame, key: pd.Series[str]) -> list[tuple[int, ...]]:
+    """Row positions of readable films with the same known value of `key`, two or more."""
+    values = key.where(films["status"] == "ok", "").to_numpy(dtype=object)
     together: dict[str, list[int]] = {}
     for row, value in enumerate(values):
         if value:

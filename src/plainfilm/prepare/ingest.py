@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,12 +12,13 @@ from plainfilm.core.files import cannot_write, make_directory, provenance, real_
 from plainfilm.core.manifest import COLUMNS, SPLITS, Manifest, shown, typed
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.errors import BadConfig, BadManifest, BadSource
+from plainfilm.prepare.archive import removed_on_failure
 from plainfilm.prepare.card import dataset_card
 from plainfilm.prepare.duplicates import IDENTICAL, twin_table
 from plainfilm.prepare.hints import find_hints
 from plainfilm.prepare.join import join_metadata
-from plainfilm.prepare.listing import Listing
-from plainfilm.prepare.sources import list_source
+from plainfilm.prepare.listing import Listing, common_folder
+from plainfilm.prepare.sources import UNPACKED, list_source, refuse_lost_labels
 from plainfilm.prepare.split import SplitPlan, fill_validation, refuse_missing_classes, split_by_group
 from plainfilm.prepare.survey import Survey, survey_films
 
@@ -61,6 +62,13 @@ def prepare(
     out: Progress = progress or Silence()
     source, directory = real_path(Path(source)), Path(directory)
     refuse_taken(directory)
+    table = directory / ("manifest.parquet" if options.parquet else "manifest.csv")
+    with removed_on_failure(directory / UNPACKED, unless=table):
+        return _prepared(source, table, options, out)
+
+
+def _prepared(source: Path, table: Path, options: PrepareOptions, out: Progress) -> Manifest:
+    directory = table.parent
     listing, films, notes = list_films(source, directory, options, out)
     if listing.layout == "sides" and not options.resplit:
         sides, labels = (shown(sorted(set(films[name]))) for name in ("side", "label"))
@@ -90,8 +98,11 @@ def prepare(
     }
     make_directory(directory)
     manifest = Manifest(films, classes, listing.root, info)
-    manifest = manifest.write(directory / ("manifest.parquet" if options.parquet else "manifest.csv"))
-    write_text(directory / "twins.csv", twins.to_csv(index=False, lineterminator="\n"))
+    manifest = manifest.write(table)
+    if options.twins:
+        write_text(directory / "twins.csv", twins.to_csv(index=False, lineterminator="\n"))
+    else:  # whoever finds the table takes it that near twins were looked for
+        (directory / "twins.csv").unlink(missing_ok=True)
     write_text(directory / "dataset.md", dataset_card(manifest))
     return manifest
 
@@ -103,8 +114,12 @@ def list_films(
 
     work: a folder that an archive may be unpacked into. Raises BadSource.
     """
-    listing = list_source(source, work, {} if options.metadata else options.columns, progress)
-    films, notes = join_metadata(listing, options.metadata, options.columns)
+    columns = {} if options.metadata else options.columns
+    listing = list_source(source, work, columns, progress, is_resplit=options.resplit)
+    films, notes = join_metadata(listing, options.metadata, options.columns, is_resplit=options.resplit)
+    refuse_lost_labels(listing, films)
+    masks = [Path(mask).parent for mask in films["mask_path"] if mask]  # a table may have them beside the films' folder
+    listing = replace(listing, root=common_folder(listing.root, masks))
     return listing, _chosen(films, options, source), [*listing.notes, *notes]
 
 
@@ -203,12 +218,18 @@ def _oddities(films: pd.DataFrame) -> list[str]:
 
 
 def image_ids(films: pd.DataFrame, root: Path) -> list[str]:
-    """The shortest name that tells all films apart: stem, path without ending, path; a table's own image_id comes first."""
+    """The shortest name that tells all films apart: stem, path without ending, path; a table's own image_id comes first.
+
+    Without spaces at its ends, which tables of scores do not keep.
+    """
     given = films["image_id"]
     if (given != "").all() and not given.duplicated().any():
         return list(given)
     relative = [Path(path).relative_to(root) for path in films["path"]]
-    for names in ([path.stem for path in relative], [path.with_suffix("").as_posix() for path in relative]):
+    for names in (
+        [path.stem.strip() for path in relative],
+        [path.with_suffix("").as_posix().strip() for path in relative],
+    ):
         if len(set(names)) == len(names):
             return names
     return [path.as_posix() for path in relative]

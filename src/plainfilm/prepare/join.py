@@ -19,15 +19,18 @@ from plainfilm.prepare.table import renamed
 _JOINED_COLUMNS = ("label", "source", "patient_id", "view", "age", "sex", "mask_path", "split", "side")
 
 
-def join_metadata(listing: Listing, path: Path | None, columns: Mapping[str, str]) -> tuple[pd.DataFrame, list[str]]:
+def join_metadata(
+    listing: Listing, path: Path | None, columns: Mapping[str, str], *, is_resplit: bool = False
+) -> tuple[pd.DataFrame, list[str]]:
     """The listed films with what the table at `path` knows of them, and notes on what did not match.
 
     columns: our column name -> the table's. A cell of the table comes before what the layout says, an empty one does not.
+    is_resplit: whether the table's own split is passed over.
     Raises BadSource where the table matches no film, names one twice, or gives a film another label than its folder.
     """
     if path is None:
         return listing.rows, []
-    table = renamed(read_table(path, BadSource), columns, path)
+    table = renamed(read_table(path, BadSource), columns, path, is_resplit=is_resplit)
     key = next((name for name in ("path", "image_id") if name in table), None)
     if key is None:
         has = shown(list(table.columns))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -56,6 +57,14 @@ def listing(
         {name: [writable_name(row.get(name, "")) for row in rows] for name in TABLE_COLUMNS}, dtype=object
     )
     return Listing(layout, table, root, has_split, notes)
+
+
+def common_folder(first: Path, others: Iterable[Path]) -> Path:
+    """The deepest folder that they all lie under. All absolute."""
+    for folder in others:
+        while not folder.is_relative_to(first):
+            first = first.parent
+    return first
 
 
 def known_split(name: str, path: Path) -> str:

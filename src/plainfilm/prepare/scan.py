@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,7 @@ from plainfilm.core.thumbnail import THUMBNAIL_PX, thumbnail
 from plainfilm.errors import BadImage
 from plainfilm.prepare.facts import NO_FACTS, FilmFacts, facts_table, film_facts
 
+_PATIENT_HASH = re.compile(r"p-[0-9a-f]{16}")
 _FILMS_A_BATCH = 64
 _FILMS_A_WRITE = 1024
 _IN_MEMORY_BYTES = 1 << 29  # 32,768 thumbnails
@@ -70,6 +72,11 @@ def patient_hash(patient_id: str, key: bytes) -> str:
     return (
         "p-" + hmac.new(key, patient_id.strip().encode(), hashlib.sha256).hexdigest()[:16] if patient_id.strip() else ""
     )
+
+
+def is_patient_hash(patient_id: str) -> bool:
+    """Whether a patient_id comes from a header, by whatever key, rather than from a table."""
+    return _PATIENT_HASH.fullmatch(patient_id) is not None
 
 
 def _room_for(films: int) -> NDArray[np.uint8]:

@@ -18,11 +18,13 @@ from urllib.parse import urlparse
 
 import pandas as pd
 
-from plainfilm.core.image import is_film_name
+from plainfilm.core.files import real_path
+from plainfilm.core.image import FILM_SUFFIXES, is_film_name
 from plainfilm.core.manifest import shown
 from plainfilm.core.progress import Progress
+from plainfilm.core.words import counted
 from plainfilm.errors import BadSource
-from plainfilm.prepare.archive import refuse_archive_without_films, unpack_zip
+from plainfilm.prepare.archive import refuse_archive_without_films, unpack_new
 from plainfilm.prepare.listing import SPLIT_FOLDERS, Listing, listing
 from plainfilm.prepare.table import list_table
 
@@ -38,27 +40,32 @@ _SOURCE_OF_URL = (
     ("ieee8023", "cohen"),
     ("covid-chestxray-dataset", "cohen"),
 )
+UNPACKED = "films"  # folder below that of the manifest
+_DICOM_SUFFIXES = {".dcm", ".dicom", ".ima"}
 _MASK_FOLDERS = ("masks", "mask")
 _IMAGE_FOLDERS = ("images", "image")
 
 
-def list_source(source: Path, work: Path, columns: Mapping[str, str], progress: Progress) -> Listing:
+def list_source(
+    source: Path, work: Path, columns: Mapping[str, str], progress: Progress, *, is_resplit: bool = False
+) -> Listing:
     """Tell the layout of `source` and list its films.
 
-    work: a folder that an archive may be unpacked into.
+    work: a folder that an archive may be unpacked into, as `films`.
     columns: our column name -> the name that a table uses for it.
+    is_resplit: whether a split that a table has is passed over.
     Raises BadSource where the source is missing, empty, or could be read in two ways.
     """
     if not source.exists():
         raise BadSource("is missing: name a folder, a zip or a table of films", source)
     if source.is_file():
         if source.suffix.lower() in (".csv", ".tsv", ".parquet"):
-            return list_table(source, columns)
+            return list_table(source, columns, is_resplit=is_resplit)
         if source.suffix.lower() in (".xlsx", ".xlsm", ".xls", ".ods"):
             raise BadSource("is a spreadsheet: save it as CSV, and name that", source)
         if zipfile.is_zipfile(source):
             refuse_archive_without_films(source)
-            source = unpack_zip(source, work / "films", progress)
+            source = unpack_new(source, real_path(work / UNPACKED), progress)
         else:
             raise BadSource("is a file that is neither a zip nor a .csv or .parquet table", source)
     if columns:
@@ -74,6 +81,24 @@ def list_source(source: Path, work: Path, columns: Mapping[str, str], progress: 
             source,
         )
     return found
+
+
+def refuse_lost_labels(listing: Listing, films: pd.DataFrame) -> None:
+    """Raise BadSource where pictures have no label because some lie beside the folders of what may be classes.
+
+    films: those of the listing, with what a table says of them. DICOM films may lie in folders of any kind.
+    """
+    if listing.layout != "films" or (films["label"] != "").any():
+        return
+    folders = [folder.name for folder in _folders(listing.root) if _has_films(folder)]
+    loose = [film.name for film in _films_in(listing.root, deep=False)]
+    has_pictures = any(Path(film).suffix.lower() in FILM_SUFFIXES - _DICOM_SUFFIXES for film in films["path"])
+    if loose and len(folders) > 1 and has_pictures:
+        raise BadSource(
+            f"holds {counted(len(loose), 'film')} ({shown(loose)}) beside folders of films ({shown(folders)}): if these are the "
+            "classes, move the films beside them into one or away; if not, give the labels by --metadata",
+            listing.root,
+        )
 
 
 def _visible(folder: Path) -> list[Path]:
@@ -125,8 +150,7 @@ def _child(folder: Path, names: tuple[str, ...]) -> Path | None:
 
 def _list_database(root: Path) -> Listing | None:
     """<Class>/images and <Class>/masks, with a sheet a class that tells the source of each film."""
-    by_class = [(folder, _child(folder, _IMAGE_FOLDERS)) for folder in _folders(root)]
-    by_class = [(folder, images) for folder, images in by_class if images is not None]
+    by_class = [(folder, images) for folder in _folders(root) if (images := _child(folder, _IMAGE_FOLDERS))]
     if not by_class:
         return None
     others = [folder.name for folder in _folders(root) if folder not in {f for f, _ in by_class} and _has_films(folder)]
@@ -138,26 +162,45 @@ def _list_database(root: Path) -> Listing | None:
         )
     rows, notes = [], []
     for folder, images in by_class:
-        assert images is not None
         masks = _child(folder, _MASK_FOLDERS)
-        mask_of = {mask.stem.lower(): mask for mask in _films_in(masks, deep=False)} if masks else {}
+        mask_of = {_key(mask, masks): mask for mask in _films_in(masks, deep=True)} if masks else {}
         source_of, sheet_notes = _sheet_sources(root, folder.name)
         notes += sheet_notes
-        found = list(_films_in(images, deep=False))
+        found = list(_films_in(images, deep=True))
         for film in found:
             rows.append(
                 {
                     "path": str(film),
                     "label": folder.name.strip(),
-                    "mask_path": str(mask_of.get(film.stem.lower(), "")),
+                    "mask_path": str(mask_of.get(_key(film, images), "")),
                     "source": source_of.pop(film.stem.lower(), ""),
                 }
             )
         if source_of:
             notes.append(f"{folder.name}.metadata.xlsx: {len(source_of)} rows have no film ({shown(list(source_of))})")
+        if not found:
+            notes.append(f"{folder.name}: its {images.name} folder holds no film")
         if masks and len(mask_of) != len(found):
             notes.append(f"{folder.name}: {len(found)} films and {len(mask_of)} masks")
-    return listing("database", rows, root, notes)
+    elsewhere = [film.relative_to(root).as_posix() for film in _beside_images(root, by_class)]
+    if elsewhere:
+        notes.append(f"{counted(len(elsewhere), 'film')} outside the images folders passed over ({shown(elsewhere)})")
+    return listing("database", rows, root, notes) if rows else None
+
+
+def _key(film: Path, folder: Path) -> str:
+    """What a film and its mask have in common: the path below images or masks, without ending and in lower case."""
+    return film.relative_to(folder).with_suffix("").as_posix().lower()
+
+
+def _beside_images(root: Path, by_class: list[tuple[Path, Path]]) -> Iterator[Path]:
+    """Films in the database's layout that are neither in a class's images folder nor masks."""
+    yield from _films_in(root, deep=False)
+    for folder, images in by_class:
+        yield from _films_in(folder, deep=False)
+        for inner in _folders(folder):
+            if inner != images and "mask" not in inner.name.lower():
+                yield from _films_in(inner, deep=True)
 
 
 def _sheet_sources(root: Path, label: str) -> tuple[dict[str, str], list[str]]:

@@ -145,7 +145,10 @@ def _quota(films: pd.DataFrame, classes: Sequence[str], plan: SplitPlan) -> NDAr
         return np.full(len(classes), int(amount), dtype=np.int64)
 
     test, val = wanted(plan.test), wanted(plan.val)
-    train = counts - test - val if plan.train is None else wanted(plan.train)
+    rest = counts - test - val
+    train = rest if plan.train is None else wanted(plan.train)
+    if plan.train is not None and max(plan.train, plan.val, plan.test) < 1:
+        train = np.minimum(train, rest)  # shares, each rounded, may come to a film more than there are
     return _checked(np.array([train, val, test, counts - train - val - test]), classes, [*SPLITS])
 
 
@@ -178,7 +181,7 @@ def _draw(
     Large groups draw first, each film's worth of room being equally likely; single films, which come last, fill the places
     exactly. So a split holds its fair part of large groups, and a set of single films is a plain random draw.
 
-    quota: (places, C) films wanted. Returns (N,) the place of each row.
+    quota: (places, C) films wanted; a place that wants none gets none. Returns (N,) the place of each row.
     """
     class_index = pd.Categorical(films["label"], categories=list(classes)).codes.astype(np.int64)
     group_index, groups = pd.factorize(films["group"])
@@ -187,6 +190,7 @@ def _draw(
     order = rng.permutation(len(groups))
     order = order[np.argsort(-makeup[order].sum(axis=1), kind="stable")]
     room = quota.astype(np.int64).copy()
+    is_open = quota.any(axis=1)
     place_of_group = np.zeros(len(groups), dtype=np.int64)
     for group, chance in zip(order, rng.random(len(groups)), strict=True):
         films_of = makeup[group]
@@ -195,7 +199,7 @@ def _draw(
         if chances.sum() > 0:
             place = int(np.searchsorted(np.cumsum(chances), chance * chances.sum(), side="right"))
         else:
-            place = int(np.argmax((room - films_of).min(axis=1)))
+            place = int(np.argmax(np.where(is_open, (room - films_of).min(axis=1), np.iinfo(np.int64).min)))
         place_of_group[group] = place
         room[place] -= films_of
     return place_of_group[group_index]

@@ -11,12 +11,15 @@ from plainfilm.core.files import real_path
 from plainfilm.core.manifest import read_table, shown
 from plainfilm.core.words import counted
 from plainfilm.errors import BadSource
-from plainfilm.prepare.listing import TABLE_COLUMNS, Listing, known_split, listing
+from plainfilm.prepare.listing import TABLE_COLUMNS, Listing, common_folder, known_split, listing
 
 
-def list_table(path: Path, columns: Mapping[str, str]) -> Listing:
-    """A table of films: `columns` says what others call our columns; everything else in it is passed over."""
-    table = renamed(read_table(path, BadSource), columns, path)
+def list_table(path: Path, columns: Mapping[str, str], *, is_resplit: bool = False) -> Listing:
+    """A table of films: `columns` says what others call our columns; everything else in it is passed over.
+
+    is_resplit: whether the table's own split is passed over too.
+    """
+    table = renamed(read_table(path, BadSource), columns, path, is_resplit=is_resplit)
     if "path" not in table:
         raise BadSource(
             f"has no column path (it has {shown(list(table.columns))}): name it by --columns path=NAME", path
@@ -40,9 +43,7 @@ def list_table(path: Path, columns: Mapping[str, str]) -> Listing:
     has_split = "split" in rows and bool((rows["split"] != "").any())
     masks = [mask for mask in rows.get("mask_path", []) if mask]
     folders = [Path(file).parent for file in (*rows["path"], *masks)]
-    root = folders[0]
-    while not all(folder.is_relative_to(root) for folder in folders):
-        root = root.parent
+    root = common_folder(folders[0], folders)
     return listing("table", _records(rows), root, notes, has_split=has_split)
 
 
@@ -78,8 +79,11 @@ def _records(rows: pd.DataFrame) -> list[dict[str, str]]:
     return [dict(zip(rows.columns, values, strict=True)) for values in rows.itertuples(index=False)]
 
 
-def renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.DataFrame:
-    """The table under our column names. Raises BadSource where a name is none of ours or not in the table."""
+def renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path, *, is_resplit: bool = False) -> pd.DataFrame:
+    """The table under our column names; without its split where it is to be drawn anew, or where `columns` names another as side.
+
+    Raises BadSource where a name is none of ours or not in the table.
+    """
     for ours, theirs in columns.items():
         if ours not in TABLE_COLUMNS:
             raise BadSource(
@@ -89,6 +93,8 @@ def renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path) -> pd.D
             raise BadSource(f'has no column "{theirs}"; it has {shown(list(table.columns))}', path)
     taken = [ours for ours, theirs in columns.items() if ours in table and ours != theirs]
     table = table.drop(columns=taken).rename(columns={theirs: ours for ours, theirs in columns.items()})
+    unasked = ["split", "side"] if is_resplit else ["split"] if "side" in columns else []
+    table = table.drop(columns=[name for name in unasked if name in table])
     table = table.map(lambda value: "" if pd.isna(value) else str(value).strip())
     for row, age in enumerate(table.get("age", []), start=2):
         if age and pd.isna(pd.to_numeric(age, errors="coerce")):

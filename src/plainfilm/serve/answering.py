@@ -20,7 +20,7 @@ from plainfilm.serve.shown import heatmaps, picture
 from plainfilm.serve.uploads import Upload
 
 _log = logging.getLogger("plainfilm.serve")
-_LIGHT_PIXELS = 16_000_000  # most films have fewer; at worst half a gigabyte while it is decoded
+_LIGHT_PIXELS = 16_000_000  # most films have fewer; at worst 0.7 GB while it is decoded
 
 
 @dataclass(frozen=True)

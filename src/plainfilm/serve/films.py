@@ -21,7 +21,9 @@ from plainfilm.errors import BadImage
 STANDARD_INPUT = "-"
 _LIST = "standard input"
 _EMPTY = "is a folder that holds no film"
-OUR_PICTURES = "plainfilm-heatmaps.json"  # lies in a folder of pictures that we drew of films, see `heatmaps.py`
+OUR_PICTURES = (
+    "plainfilm-heatmaps.json"  # lies in a folder of pictures that we drew of films: `heatmaps.py`, explain_jobs.py
+)
 _MANIFESTS = ("manifest.csv", "manifest.parquet")
 _TABLES = (".csv", ".parquet")
 _CHUNK, _LONGEST_NAME = 1 << 16, 1 << 20  # bytes
@@ -94,7 +96,7 @@ def _source(typed: str, listed: Read, *, is_all: bool) -> Source:
     if _is(Path.is_dir, path):
         if any((path / name).is_file() for name in _MANIFESTS):
             return partial(iter, _of_manifest(path))
-        return _not_empty(partial(_in_folder, path), _EMPTY, path) if is_all else partial(_in_one_of_several, path)
+        return _not_empty(partial(films_below, path), _EMPTY, path) if is_all else partial(_in_one_of_several, path)
     if _is(Path.exists, path) or _is(Path.is_symlink, path):
         if path.suffix.lower() in _TABLES:
             return partial(iter, _of_manifest(path))
@@ -122,7 +124,7 @@ def _named(path: Path, error: str = "") -> NamedFilm:
     return NamedFilm(writable_name(path), path, error)
 
 
-def _in_folder(folder: Path) -> Iterator[NamedFilm]:
+def films_below(folder: Path) -> Iterator[NamedFilm]:
     """All films below a folder. Linked folders are not entered, since they may lead round in a circle; nor are our own pictures."""
     try:
         with os.scandir(folder) as entries:
@@ -137,14 +139,14 @@ def _in_folder(folder: Path) -> Iterator[NamedFilm]:
     for name in sorted(kinds) if OUR_PICTURES not in kinds else ():
         path = folder / name
         if kinds[name]:
-            yield from _in_folder(path)
+            yield from films_below(path)
         elif is_film_name(path):
             yield _named(path)
 
 
 def _in_one_of_several(folder: Path) -> Iterator[NamedFilm]:
     """Where it holds none, the folder itself with that for its reason: a pattern that the shell expanded may have caught it."""
-    films = _in_folder(folder)
+    films = films_below(folder)
     yield next(films, _named(folder, _EMPTY))
     yield from films
 
@@ -161,7 +163,7 @@ def _matching(pattern: str) -> Iterator[NamedFilm]:
             if is_any_file or is_film_name(path):
                 yield _named(path)
         elif not recursive:
-            yield from _in_folder(path)
+            yield from films_below(path)
 
 
 def _expanded(folder: Path, parts: Sequence[str]) -> Iterator[Path]:

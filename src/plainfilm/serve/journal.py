@@ -150,12 +150,17 @@ def journal_of(output: Path) -> Path:
     return output.parent / (output.name + _SUFFIX)  # with_name() would raise for a folder without a name, such as "."
 
 
+def lock_of(output: Path) -> Path:
+    """Where the lock of a file lies while it is written; a process that is killed leaves it."""
+    return output.with_name(f".{output.name}.lock")
+
+
 @contextmanager
 def only_writer(output: Path) -> Iterator[None]:
     """Keep a second process from writing the same file at the same time. Raises CannotWrite where one is at it."""
     if not output.parent.is_dir():  # the lock would make it
         raise cannot_write(output, FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)))
-    lock = output.with_name(f".{output.name}.lock")
+    lock = lock_of(output)
     try:
         lock.touch()  # FileLock takes a folder that takes no files for one where another writes
     except OSError as cause:

@@ -31,7 +31,7 @@ _OURS = ("plainfilm", "uvicorn")
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """A socket that is bound but not listening yet. port: 0 for any that is free. Raises BadConfig where it cannot be had."""
+    """A socket that listens; who comes before `serve` waits. port: 0 for any that is free. Raises BadConfig where there is none."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     except OSError as error:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.core.maps import Floats, film_maps, scaled
-from plainfilm.core.preprocess import Pixels, Preprocess
+from plainfilm.core.preprocess import MOST_ELONGATED, Pixels, Preprocess
 
 HEATMAP_PX = 192
 PICTURE_PX = 1024
@@ -65,9 +65,16 @@ def picture(pixels: Pixels) -> dict[str, Any]:
 
 
 def _unsquared(heat: Floats, preprocess: Preprocess, film_size: tuple[int, int]) -> Floats:
-    """The network's square laid back on the whole film at the network's scale: padding falls away, what was cropped is 0."""
+    """The network's square laid back on the whole film at the network's scale: padding falls away, what was cropped is 0.
+
+    Of a film that is longer than any chest film, all of it is made smaller, so that a strip cannot fill the memory.
+    """
     side = preprocess.size
     scale = side / (max(film_size) if preprocess.fit == "pad" else min(film_size))
+    smaller = MOST_ELONGATED * side / (scale * max(film_size))
+    if smaller < 1:
+        scale, side = scale * smaller, max(1, round(side * smaller))
+        heat = np.asarray(cv2.resize(heat, (side, side), interpolation=cv2.INTER_AREA), np.float32)
     height, width = (max(1, round(length * scale)) for length in film_size)
     whole = np.zeros((height, width), np.float32)
     rows, columns = (_overlap(length, side) for length in (height, width))

@@ -2,7 +2,7 @@
 
     recognise.py  which format a file is of
     raster.py     what a decoded picture is, before it is grey
-    png.py        jpeg.py     bmp.py     webp.py     tiff.py     exif.py
+    png.py        jpeg.py     bmp.py     webp.py     tiff.py     lzw.py     exif.py
     dicom.py      the header of a CR or DX film
     codecs.py     its pixels, by transfer syntax
     deep_jpeg.py  the JPEGs among them that OpenCV does not decode: lossless, and of more than 8 bits

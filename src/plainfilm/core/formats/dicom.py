@@ -86,14 +86,16 @@ def read_dicom(content: bytes, max_pixels: int) -> DicomFilm:
     with _pydicom_notes() as pydicom_notes:
         try:
             film, syntax = _parsed(content, max_pixels)
-            _check_kind(film)
+            photometric = _checked_photometric(film)
+            is_inverted = photometric == "MONOCHROME1"
             pixels = _stored_pixels(film, syntax, max_pixels)
-            table, display_notes = grey_table(film, pixels.bits_stored, pixels.is_signed, pixels.is_little_endian)
-            is_inverted = film.PhotometricInterpretation == "MONOCHROME1"
+            table, display_notes = grey_table(
+                film, pixels.bits_stored, pixels.is_signed, pixels.is_little_endian, is_inverted=is_inverted
+            )
             age, age_notes = _age(film)
             patient_id, view, sex = _text(film, "PatientID"), _view(film), _text(film, "PatientSex").upper()
             body_part = printable(_text(film, "BodyPartExamined").upper())
-            film_notes = _film_notes(film)
+            film_notes = _film_notes(film, photometric)
         except BadImage:
             raise
         except Exception as error:  # pydicom raises whatever its parsing comes upon
@@ -162,8 +164,8 @@ def _inflated(deflated: bytes, most_bytes: int) -> bytes:
     return inflated
 
 
-def _check_kind(film: Dataset) -> None:
-    """Raise BadImage for what is no single grey radiograph."""
+def _checked_photometric(film: Dataset) -> str:
+    """MONOCHROME1 or MONOCHROME2. Raises BadImage for what is no single grey radiograph."""
     modality, sop_class = _text(film, "Modality").upper(), UID(_text(film, "SOPClassUID"))
     if not modality:
         modality = _RADIOGRAPH_CLASSES.get(sop_class, "")
@@ -182,6 +184,7 @@ def _check_kind(film: Dataset) -> None:
         raise Unfit(
             f"is {photometric or 'of no photometric interpretation'} with {samples} samples a pixel; expected grey"
         )
+    return photometric
 
 
 def _stored_pixels(film: Dataset, syntax: UID, max_pixels: int) -> StoredPixels:
@@ -239,11 +242,11 @@ def _age(film: Dataset) -> tuple[float | None, tuple[str, ...]]:
     return None, (("the age is not written as DICOM asks for, with a unit; it is left unknown",) if written else ())
 
 
-def _film_notes(film: Dataset) -> tuple[str, ...]:
+def _film_notes(film: Dataset, photometric: str) -> tuple[str, ...]:
     notes = []
     if _text(film, "PresentationIntentType").upper() == "FOR PROCESSING":
         notes.append("a film for processing: detector values that its maker has not yet made ready to be looked at")
-    shape, photometric = _text(film, "PresentationLUTShape").upper(), film.PhotometricInterpretation
+    shape = _text(film, "PresentationLUTShape").upper()
     # INVERSE beside MONOCHROME1 says the same thing twice, not the opposite. Source: PS3.3 C.8.11.3.1.2.
     if (shape, photometric) in (("INVERSE", "MONOCHROME2"), ("IDENTITY", "MONOCHROME1")):
         notes.append(f"Presentation LUT Shape {shape} contradicts {photometric}, which is followed")

@@ -37,12 +37,12 @@ class _Lut:
 
 
 def grey_table(
-    film: Dataset, bits_stored: int, is_signed: bool, is_little_endian: bool
+    film: Dataset, bits_stored: int, is_signed: bool, is_little_endian: bool, *, is_inverted: bool
 ) -> tuple[Samples, tuple[str, ...]]:
     """((2**bits_stored,) grey level of each stored value taken as an unsigned pattern, notes).
 
     Grey levels are uint8 where 8 bits or fewer are stored and no table maps them to more, else uint16; they span the
-    full scale, and 0 is black whatever the photometric interpretation. Padding is black.
+    full scale, and 0 is black whatever the photometric interpretation. Padding is black. is_inverted: it is MONOCHROME1.
     Raises BadImage for a transform that the standard does not know or that would leave nothing to see.
     Source: DICOM PS3.3 C.7.6.3.1.2, C.7.5.1.1.2, C.11.1, C.11.2; PS3.4 N.2.
     """
@@ -61,7 +61,7 @@ def grey_table(
         shares = voi_lut(values) / ((1 << voi_lut.bit_depth) - 1)
     else:
         shares, notes = _windowed(values, low, high, film)
-    if film.PhotometricInterpretation == "MONOCHROME1":
+    if is_inverted:
         shares = 1 - shares
     luts = [lut for lut in (modality_lut, voi_lut) if lut]
     full = 255 if max([bits_stored, *(lut.bit_depth for lut in luts)]) <= 8 else 65535

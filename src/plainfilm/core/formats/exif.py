@@ -17,7 +17,10 @@ def orientation_of(exif: bytes) -> int:
     if order is None or len(exif) < 10:
         return 1
     (directory,) = struct.unpack_from(order + "I", exif, 4)
-    after_last = min(directory + 2 + 12 * _MOST_ENTRIES, len(exif) - 11)
+    if directory + 2 > len(exif):
+        return 1
+    (entries,) = struct.unpack_from(order + "H", exif, directory)
+    after_last = min(directory + 2 + 12 * min(entries, _MOST_ENTRIES), len(exif) - 11)
     for entry in range(directory + 2, after_last, 12):
         tag, kind, count, value = struct.unpack_from(order + "HHIH", exif, entry)
         if (tag, kind, count) == (0x0112, 3, 1):

@@ -116,6 +116,13 @@ def unpacked(rows: NDArray[np.uint8], count: int, bits: int) -> Samples:
     return samples
 
 
+def add_up(block: Samples) -> None:
+    """Undo differences from pixel to pixel of a row, (H, W, samples), in place; few rows at a time, so in next to no memory."""
+    for top in range(0, len(block), _ROWS_AT_A_TIME):
+        some = block[top : top + _ROWS_AT_A_TIME]
+        np.cumsum(some, axis=1, dtype=some.dtype, out=some)
+
+
 def at_full_scale(samples: Samples, bits: int) -> Samples:
     """Samples of 0 to 2**bits - 1 spread over 0 to 255 (up to 8 bits) or 0 to 65535 (more), rounded to the nearest."""
     if bits in (8, 16):
@@ -159,4 +166,4 @@ def from_packbits(coded: bytes, size: int) -> bytes:
             at += 2
         else:
             at += 1
-    return bytes(plain[:size])
+    return bytes(memoryview(plain)[:size])

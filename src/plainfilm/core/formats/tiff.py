@@ -5,26 +5,24 @@ pictures, and takes the first of several pages. So the directory is read here, t
 by one, and only LZW, which Python is too slow for, is left to OpenCV's libtiff.
 """
 
-import struct
 import zlib
 from dataclasses import dataclass
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from plainfilm.core.formats.jpeg import decoded_jpeg, jpeg_frame, jpeg_segments
+from plainfilm.core.formats.lzw import unlzw
 from plainfilm.core.formats.raster import (
     Raster,
     Samples,
+    add_up,
     at_full_scale,
     check_size,
     cut_off,
     damaged,
-    decoded_by_opencv,
     from_packbits,
-    silent_opencv,
     through_palette,
     unpacked,
 )
@@ -51,7 +49,6 @@ _MOST_PAGES, _MOST_FIELDS = 100, 512
 _MOST_EXTRA_SAMPLES = 4
 _REDUCED_OR_MASK = 0b101
 _LARGEST_SMALL_TILE = 1 << 22  # pixels; a small picture may lie in one large tile
-_WIDEST_ROW_OF_WORDS = 1 << 20  # bytes; OpenCV refuses pictures wider than 2**20 pixels
 
 _Directory = dict[int, NDArray[Any]]
 
@@ -99,7 +96,7 @@ def read_tiff(content: bytes, max_pixels: int) -> Raster:
     notes: tuple[str, ...] = ()
     if page.samples > colours:
         further = at_full_scale(stored[:, :, colours], page.bits)
-        alpha = further if page.extra == _ALPHA else None
+        alpha = np.ascontiguousarray(further) if page.extra == _ALPHA else None  # a view would keep all samples
         notes = _notes_on(further, page.extra)
     if page.colour == _PALETTE:
         samples = through_palette(stored[:, :, 0], _palette(page))
@@ -273,12 +270,14 @@ def _stored_samples(content: bytes, page: _Page, order: str) -> Samples:
                 target = stored[top : top + page.block_height, left : left + page.block_width, plane]
                 rows = page.block_height if page.is_tiled else len(target)
                 block = _block(content[offset : offset + length], page, order, rows, target.shape[2])
-                target[...] = block[: target.shape[0], : target.shape[1]]
+                target[...] = block[: target.shape[0], : target.shape[1]]  # now in the machine's own order of bytes
+                if page.has_predictor:
+                    add_up(target)
     return stored
 
 
 def _block(coded: bytes, page: _Page, order: str, rows: int, samples: int) -> Samples:
-    """(rows, block width, samples) of one strip or tile."""
+    """(rows, block width, samples) of one strip or tile, in the file's order of bytes; differences where it has a predictor."""
     if page.compression == _JPEG:
         # The directory says what the colours are; in a JPEG of its own, Adobe's marker does.
         adobe = _JPEG_COLOURS[page.samples, page.colour]
@@ -292,16 +291,15 @@ def _block(coded: bytes, page: _Page, order: str, rows: int, samples: int) -> Sa
     count = page.block_width * samples
     row_bytes = (count * page.bits + 7) // 8
     plain = np.frombuffer(_decompressed(coded, page.compression, rows, row_bytes), np.uint8).reshape(rows, row_bytes)
-    numbers = plain.view(order + "u2").astype(np.uint16) if page.bits == 16 else unpacked(plain, count, page.bits)
-    block = numbers.reshape(rows, page.block_width, samples)
-    return block.cumsum(axis=1, dtype=block.dtype) if page.has_predictor else block
+    numbers = plain.view(order + "u2") if page.bits == 16 else unpacked(plain, count, page.bits)
+    return numbers.reshape(rows, page.block_width, samples)
 
 
 def _decompressed(coded: bytes, compression: int, rows: int, row_bytes: int) -> bytes:
     """Exactly rows * row_bytes bytes; raises BadImage where the strip holds fewer, or is damaged."""
     size = rows * row_bytes
     if compression == _LZW:
-        plain = _unlzw(coded, rows, row_bytes)
+        plain = unlzw(coded, rows, row_bytes)
     elif compression == _PACKBITS:
         plain = from_packbits(coded, size)
     elif compression == _NONE:
@@ -314,35 +312,3 @@ def _decompressed(coded: bytes, compression: int, rows: int, row_bytes: int) -> 
     if len(plain) < size:
         raise cut_off(f"a strip or tile holds {len(plain):,} bytes of pixels, expected {size:,}")
     return plain
-
-
-def _unlzw(coded: bytes, rows: int, row_bytes: int) -> bytes:
-    """Exactly rows * row_bytes bytes, decompressed by libtiff.
-
-    OpenCV asks libtiff for 8-bit strips in a way that leaves black what cannot be decompressed, and for 16-bit strips
-    in a way that fails. So the bytes are asked for as 16-bit numbers; only where they do not fill whole rows of such,
-    the last few come the other way.
-    """
-    size = rows * row_bytes
-    height = -(-size // _WIDEST_ROW_OF_WORDS)
-    width = size // (2 * height)
-    plain = b""
-    with silent_opencv():
-        if width:
-            words = decoded_by_opencv(_grey_tiff(coded, width, height, 16), cv2.IMREAD_UNCHANGED, width, height)
-            plain = words.astype("<u2").tobytes()
-        if len(plain) < size:
-            every = decoded_by_opencv(_grey_tiff(coded, row_bytes, rows, 8), cv2.IMREAD_UNCHANGED, row_bytes, rows)
-            plain += every.tobytes()[len(plain) :]
-    return plain
-
-
-def _grey_tiff(coded: bytes, width: int, height: int, bits: int) -> bytes:
-    """A little-endian TIFF of one LZW strip."""
-    fields = (
-        *((_WIDTH, width), (_HEIGHT, height), (_BITS, bits), (_COMPRESSION, _LZW), (_PHOTOMETRIC, _BLACK_IS_ZERO)),
-        *((_STRIP_OFFSETS, 8), (_SAMPLES, 1), (_ROWS_PER_STRIP, height), (_STRIP_COUNTS, len(coded))),
-    )
-    strip = coded + bytes(len(coded) % 2)
-    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields)
-    return struct.pack("<2sHI", b"II", 42, 8 + len(strip)) + strip + struct.pack("<H", len(fields)) + entries + bytes(4)

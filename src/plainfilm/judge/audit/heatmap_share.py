@@ -34,7 +34,7 @@ __all__ = ["judge_heatmaps", "mean_interval"]
 
 FEWEST_FILMS, FEWEST_GROUPS = 20, 10  # of a class
 FAILING_GAIN, WARNING_GAIN = -0.10, -0.05
-_MEASURE = "heatmap share inside the lungs beyond the lungs' share of the film, at the class that has least"
+_MEASURE = "heatmap share inside the lungs beyond the lungs' share of the film, at the class where it is surely least"
 _THRESHOLD = (
     f"warns where, for a class, the upper end lies below {WARNING_GAIN:g}: the run looks at the lungs clearly less than a"
     f" map that knows nothing; fails below {FAILING_GAIN:g}; the intervals allow for the number of classes"
@@ -90,7 +90,7 @@ def judge_heatmaps(
         return Finding("heatmaps", "unknown", _MEASURE, None, _THRESHOLD, tuple(told_few))
     level = 1 - (1 - drawing.level) / len(judged)
     found = [_of_class(name, share, of_film, chosen[name], groups, drawing, level) for name in judged]
-    worst = min(found, key=lambda one: one.gain.value)
+    worst = min(found, key=_surest_loss)
     verdict = _verdict(found)
     rows = [_row(one) for one in found]
     told = [
@@ -159,11 +159,16 @@ def _row(one: _OfClass) -> dict[str, Any]:
     }
 
 
+def _surest_loss(one: _OfClass) -> tuple[float, float]:
+    """By which a class is the worst: the upper end, which the verdict goes by, an unknown one last; then the gain."""
+    return (math.inf if math.isnan(one.surely.high) else one.surely.high, one.gain.value)
+
+
 def _verdict(found: Sequence[_OfClass]) -> Verdict:
-    ends = [one.surely.high for one in found if not math.isnan(one.surely.high)]
-    if not ends:
+    lowest, _ = min(map(_surest_loss, found))
+    if lowest == math.inf:
         return "unknown"
-    return "fail" if min(ends) < FAILING_GAIN else "warn" if min(ends) < WARNING_GAIN else "pass"
+    return "fail" if lowest < FAILING_GAIN else "warn" if lowest < WARNING_GAIN else "pass"
 
 
 def _unsigned(gain: Interval) -> str:

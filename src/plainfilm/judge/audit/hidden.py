@@ -17,6 +17,7 @@ from plainfilm.core.audit import Finding, Verdict
 from plainfilm.core.bootstrap import Interval, format_interval, interval_json, interval_of
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
+from plainfilm.core.words import counted
 from plainfilm.judge.audit.less import (
     FAIL_AUROC,
     FEWEST_GROUPS,
@@ -43,15 +44,24 @@ _ADVICE: dict[Verdict, str] = {
 
 
 def judge_hidden(
-    scores: Mapping[str, Predictions], drawing: Resampling, *, calibration: Calibration | None = None
+    scores: Mapping[str, Predictions],
+    drawing: Resampling,
+    *,
+    calibration: Calibration | None = None,
+    without_lungs: int = 0,
 ) -> Finding:
     """What the run still says. scores: "nothing", "lungs", "background" and, where it was asked, "middle" (all but
-    the border) -> its scores with that hidden, of the same films.
+    the border) -> its scores with that hidden, of the same films: those in which lungs were found.
 
     calibration: the run's, which makes its answers out of scores; plain probabilities where None.
+    without_lungs: how many more films there were, in which no lungs were found and so nothing can be hidden.
     The interval of the number holds for all classes at once.
     """
     plain = scores["nothing"]
+    films = len(plain.judged.table)
+    without = _without_lungs(films + without_lungs, films)
+    if not films:
+        return Finding("hidden", "unknown", _MEASURE, None, _THRESHOLD, without or ("There is no film to judge.",))
     fit = calibration or Calibration.none(plain.classes)
     answer = fit.probability(plain.logit).argmax(1)
     group = plain.judged.group
@@ -71,7 +81,7 @@ def judge_hidden(
     }
     why_unknown = _why_unknown(scores, areas, rows)
     if why_unknown:
-        return Finding("hidden", "unknown", _MEASURE, None, _THRESHOLD, (why_unknown,), "", evidence)
+        return Finding("hidden", "unknown", _MEASURE, None, _THRESHOLD, (why_unknown, *without), "", evidence)
     name, highest = max(areas.items(), key=lambda item: item[1].low)
     verdict = level_of(highest.low)
     by_hidden = {row["hidden"]: row for row in rows}
@@ -83,8 +93,19 @@ def judge_hidden(
         f" {_text(by_hidden['background']['accuracy'])}. A hidden part is black, which few runs saw in training, so a drop"
         " alone proves nothing; what remains does.",
         *_by_the_border(by_hidden, commonest),
+        *without,
     )
     return Finding("hidden", verdict, _MEASURE, highest, _THRESHOLD, told, _ADVICE[verdict], evidence)
+
+
+def _without_lungs(drawn: int, films: int) -> tuple[str, ...]:
+    """How many of the drawn films were left out; nothing where none was."""
+    if drawn == films:
+        return ()
+    return (
+        f"In {drawn - films:,} of {counted(drawn, 'film')} no lungs were found, so they could not be hidden: all that is said here"
+        " is of the others.",
+    )
 
 
 def _by_the_border(by_hidden: Mapping[str, Mapping[str, Any]], commonest: float) -> tuple[str, ...]:

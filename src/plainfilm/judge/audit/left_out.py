@@ -19,7 +19,7 @@ from plainfilm.judge.outside.left_out import judge_left_out
 
 WARN_LOSS, FAIL_LOSS = 0.05, 0.20
 FEWEST_FILMS = 30  # on either side; a loss on fewer is told and not judged
-_MEASURE = "largest loss of accuracy on a source never seen"
+_MEASURE = "largest loss of accuracy on a source never seen, at the same mix of classes"
 _THRESHOLD = (
     f"where class and source are tied, warn where its interval begins at {WARN_LOSS:.2f} or above, fail from"
     f" {FAIL_LOSS:.2f}; where they are not, a network's own frailty is to be expected, and it warns from {FAIL_LOSS:.2f}"
@@ -77,7 +77,8 @@ def judge_sources_left_out(
     verdict = _verdict(worst.low, is_tied)
     told = [
         f"Without {row['source']}, a small network loses {format_interval(interval_of(row['loss']))} of accuracy on its"
-        f" {row['films']:,} films, against {row['own_films']:,} of other sources that it did not see either"
+        f" {row['films']:,} films, against {row['own_films']:,} of other sources that it did not see either, at the same mix of"
+        " classes"
         f" ({'; '.join(part for part in (', '.join(row['classes']), row['note']) if part)})."
         for row in sorted(rows, key=lambda row: row["source"] != source)
     ]

@@ -7,7 +7,7 @@ evidence: {"classes", "rows": [{"sees", "accuracy", "balanced_accuracy", "macro_
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -40,54 +40,79 @@ def judge_less(
     drawing: Resampling,
     *,
     calibration: Calibration | None = None,
+    without_lungs: Collection[str] = (),
 ) -> Finding:
     """What is left of the answer without the lungs.
 
     scores: key of SEEN_NAMES -> scores of a network that saw this alone, all on the same films, none of which it saw in training.
     side: the split of those among them that numbers are shown of. run: the run's own scores of these; calibration: what makes its
-    answers out of them, as in its report.
+    answers out of them, as in its report. without_lungs: image_id of films in which no lungs were found; nothing is hidden in
+    them, so "background" is judged on the others.
     The finding's number rests on all films; its interval holds for all classes and both parts at once (Bonferroni), since the
     highest is picked.
     """
+    every = next(iter(scores.values()))
+    classes = every.classes
+    scores, without = _with_lungs_hidden(scores, without_lungs)
     shown = {seen: table.where(table.table["split"] == side) for seen, table in scores.items()}
-    classes = next(iter(scores.values())).classes
-    rows = [{"sees": seen, **measured(table, drawing)} for seen, table in shown.items()]
+    rows = [
+        {"sees": seen, **measured(table, drawing)}
+        for seen, table in shown.items()
+        if seen != "background" or _films(table)
+    ]
     evidence: dict[str, Any] = {
         "classes": list(classes),
         "rows": rows,
         "run": None if run is None else measured(run, drawing, calibration),
-        "commonest": commonest_share(next(iter(shown.values()))),
+        "commonest": commonest_share(every.where(every.table["split"] == side)),
         "thresholds": THRESHOLDS,
     }
-    present = [seen for seen in WITHOUT_LUNGS if seen in scores]
+    present = [seen for seen in WITHOUT_LUNGS if seen in scores and _films(scores[seen])]
     strict = replace(drawing, level=1 - (1 - drawing.level) / (len(classes) * max(1, len(present))))
     areas = {(seen, name): area for seen in present for name, area in aurocs(scores[seen], strict).items()}
-    every = next(iter(scores.values()))
-    many = groups_by_class(every)
+    many = {seen: groups_by_class(scores[seen]) for seen in present}
     known = {
-        place: area
-        for place, area in areas.items()
-        if not math.isnan(area.low) and many.get(place[1], 0) >= FEWEST_GROUPS
+        (seen, name): area
+        for (seen, name), area in areas.items()
+        if not math.isnan(area.low) and many[seen].get(name, 0) >= FEWEST_GROUPS
     }
     if not known:
         told = (
             f"No class has films of {FEWEST_GROUPS} groups among those that are judged: too few to tell what is left without"
             " the lungs."
         )
-        return Finding("less", "unknown", _MEASURE, None, _THRESHOLD, (told,), _MORE_FILMS, evidence)
+        return Finding("less", "unknown", _MEASURE, None, _THRESHOLD, (told, *without), _MORE_FILMS, evidence)
     (seen, name), highest = max(known.items(), key=lambda item: item[1].low)
     evidence["highest"] = {"sees": seen, "label": name}
     verdict = level_of(highest.low)
-    return Finding(
-        "less",
-        verdict,
-        _MEASURE,
-        highest,
-        _THRESHOLD,
-        (*_told(rows, seen, name, highest, every), *how_much_is_possible(verdict, highest)),
-        _ADVICE[verdict],
-        evidence,
+    if without and not any(part == "background" for part, _ in known):
+        verdict = "unknown" if verdict == "pass" else verdict
+        without += (f"Of the others, no class has films of {FEWEST_GROUPS} groups, so the border alone was judged.",)
+    told_all = (*_told(rows, seen, name, highest, scores[seen]), *how_much_is_possible(verdict, highest), *without)
+    return Finding("less", verdict, _MEASURE, highest, _THRESHOLD, told_all, _ADVICE[verdict], evidence)
+
+
+def _with_lungs_hidden(
+    scores: Mapping[Seen, Predictions], without_lungs: Collection[str]
+) -> tuple[dict[Seen, Predictions], tuple[str, ...]]:
+    """The scores, those of "background" of films whose lungs were found alone; and a sentence on the others, if there are any."""
+    table = scores.get("background")
+    if table is None:
+        return dict(scores), ()
+    has_lungs = ~table.table["image_id"].isin(list(without_lungs))
+    found = table.where(has_lungs)
+    films, every = _films(found), _films(table)
+    if films == every:
+        return dict(scores), ()
+    told = (
+        f"In {every - films:,} of {counted(every, 'film')} no lungs were found, so they could not be hidden: what is said of"
+        f" {SEEN_NAMES['background']} rests on the others."
     )
+    return {**scores, "background": found}, (told,)
+
+
+def _films(scores: Predictions) -> int:
+    return len(scores.judged.table)
 
 
 def level_of(low: float, warn: float = WARN_AUROC, fail: float = FAIL_AUROC) -> Verdict:

@@ -59,7 +59,14 @@ def show_source(evidence: Evidence, told: str) -> Iterator[Html]:
     )
     tied = interval_in(evidence, "tied")
     if is_known(tied):
-        yield paragraph(f"Tie of source and class, Cramér's V: {format_interval(tied)}; 0 is no tie, 1 a full one.")
+        most = parts_of(evidence, "most_tied")
+        of_label = interval_in(most, "v")
+        of_one = (
+            f"; {text_in(most, 'label')} against the rest {format_interval(of_label)}" if is_known(of_label) else ""
+        )
+        yield paragraph(
+            f"Tie of source and class, Cramér's V: {format_interval(tied)}{of_one}; 0 is no tie, 1 a full one."
+        )
     fields = [
         names_in("Sources, films", "sources"),
         intervals("AUROC", "auroc"),
@@ -86,7 +93,7 @@ def show_left_out(evidence: Evidence, told: str) -> Iterator[Html]:
         "Own films, and films of the source left out",
         branches[:ROWS_DRAWN],
         name,
-        "Each row: trained without that source, then asked about it.",
+        "Each row: trained without that source, then asked about it; own films at its mix of classes.",
         ends=WHOLE,
     )
     yield beside((BLUE, "own films"), (VERMILION, "films of the source left out"), [drawn])

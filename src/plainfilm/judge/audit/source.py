@@ -5,7 +5,8 @@ source also foretells the class: then the network had two ways to be right, and 
 where both hold.
 
 Evidence: {"rows": [{"label", "sources": {SOURCE: films}, "auroc", "accuracy": interval, "commonest": share of the commonest
-source}], "tied": interval (Cramér's V of source and class) or None, "skipped": {CLASS: why}, "thresholds"}.
+source}], "tied": interval (Cramér's V of source and class) or None, "most_tied": {"label", "v": interval of that class against
+the rest} or None, "skipped": {CLASS: why}, "thresholds"}.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ _TIED, _SOMEWHAT_TIED = 0.3, 0.2
 _LINES = {"warns above": _NOTABLY, "fails above": _CLEARLY}
 _MEASURE = "highest AUROC of telling a film's source within its class, from what the run makes of it"
 _THRESHOLD = (
-    f"fails where it surely reaches {_CLEARLY}, in an interval that allows for having picked the highest, and source and"
-    f" class are surely tied by a Cramér's V of {_TIED}; warns from {_NOTABLY} and {_SOMEWHAT_TIED}; passes where sources"
-    " are not tied to classes, however well they are told apart"
+    f"fails where it surely reaches {_CLEARLY}, in an interval that allows for having picked the highest, and a class,"
+    f" against the rest, is surely tied to the sources by a Cramér's V of {_TIED}; warns from {_NOTABLY} and"
+    f" {_SOMEWHAT_TIED}; passes where no class is tied to the sources, however well they are told apart"
 )
 
 
@@ -66,7 +67,8 @@ def judge_source(
     skipped = {name: found for name, found in guesses.items() if isinstance(found, str)}
     rows = [_row(name, found, drawing) for name, found in measured.items()]
     tied = None if tie.whole is None else interval_json(tie.whole)
-    evidence = {"rows": rows, "tied": tied, "skipped": skipped, "thresholds": _LINES}
+    most_tied = None if tie.of_label is None else {"label": tie.label, "v": interval_json(tie.of_label)}
+    evidence = {"rows": rows, "tied": tied, "most_tied": most_tied, "skipped": skipped, "thresholds": _LINES}
     if not rows:
         return _not_measured(tie, len(seen), evidence)
     level = 1 - (1 - drawing.level) / len(measured)
@@ -109,8 +111,8 @@ def _not_measured(tie: Tie, films: int, evidence: dict[str, Any]) -> Finding:
     if tie.whole is None or not tie.low >= _TIED:
         return Finding("source", "unknown", _MEASURE, None, _THRESHOLD, (told,), "", evidence)
     but = (
-        f"But source and class are tied, by a Cramér's V of {format_interval(tie.whole)}, {tie.label} most: whoever knows"
-        " the source knows much of the class."
+        f"But source and class are tied, by a Cramér's V of {format_interval(tie.whole)}{_most(tie)}: whoever knows the source"
+        " knows much of the class."
     )
     return Finding("source", "warn", _MEASURE, None, _THRESHOLD, (told, but), _LEAVE_OUT, evidence)
 
@@ -135,10 +137,15 @@ def _told(
     else:
         yield (
             f"Source and class are tied by a Cramér's V of {format_interval(tie.whole)}, where 0 is no tie and 1 settles the"
-            " class."
+            f" class{_most(tie)}."
         )
     if skipped:
         yield f"Left out: {'; '.join(f'{name} ({why})' for name, why in skipped.items())}."
+
+
+def _most(tie: Tie) -> str:
+    """`; Normal against the rest: V 0.400 (0.350 to 0.450)`; "" where it is unknown."""
+    return "" if tie.of_label is None else f"; {tie.label} against the rest: V {format_interval(tie.of_label)}"
 
 
 _GIVE_SOURCES = 'Give the films\' sources by "plainfilm prepare --metadata", and audit again.'

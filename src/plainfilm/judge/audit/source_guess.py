@@ -62,15 +62,24 @@ def guess_source(embedding: Floats, source: Names, group: Names, seed: int) -> G
     if len(enough) < 2:
         who = f"only {enough[0]} has" if enough else "no source has"
         return f"{who} {FEWEST_FILMS} films of {FEWEST_GROUPS} groups, and two are needed"
-    kept = np.flatnonzero(np.isin(source, enough))
-    if len(kept) > _MOST_FILMS:
-        kept = np.sort(np.random.default_rng(seed).permutation(kept)[:_MOST_FILMS])
+    kept = _drawn(source, enough, seed)
     embedding, source, group = embedding[kept], source[kept], group[kept]
-    sources = tuple(name for name in enough if (source == name).any())
+    sources = tuple(enough)
     index = np.array([sources.index(name) for name in source], np.int64)
     columns = _reduced(embedding, min(_DIMENSIONS, len(kept) // _FILMS_A_DIMENSION))
     probability = guess_out_of_fold(columns, index, _folds(source, group, seed), len(sources), seed=seed)
     return Guessed(sources, index, probability, group)
+
+
+def _drawn(source: Names, enough: Sequence[str], seed: int) -> npt.NDArray[np.intp]:
+    """Places of at most so many films of some sources, drawn by chance, of each source no fewer than it needs."""
+    places = np.flatnonzero(np.isin(source, enough))
+    if len(places) <= _MOST_FILMS:
+        return places
+    drawn = np.random.default_rng(seed).permutation(places)
+    first = np.concatenate([drawn[source[drawn] == name][:FEWEST_FILMS] for name in enough])
+    rest = drawn[~np.isin(drawn, first)]
+    return np.sort(np.concatenate([first, rest[: max(0, _MOST_FILMS - len(first))]]))
 
 
 @dataclass(frozen=True)
@@ -78,12 +87,17 @@ class Tie:
     """How closely source and class are tied, by Cramér's V.
 
     whole: of the table of all classes; None where it cannot be known.
-    label, low: the class that is tied to its sources most, against the rest, and the lower end of its V; NaN where unknown.
+    label, of_label: the class that is most surely tied to its sources, and its V against the rest; "" and None where unknown.
     """
 
     whole: Interval | None = None
     label: str = ""
-    low: float = math.nan
+    of_label: Interval | None = None
+
+    @property
+    def low(self) -> float:
+        """The lower end of the V of that class, which verdicts go by; NaN where unknown."""
+        return math.nan if self.of_label is None else self.of_label.low
 
 
 def tie_of(label: Names, source: Names, group: Names, classes: Sequence[str], drawing: Resampling) -> Tie:
@@ -98,8 +112,11 @@ def tie_of(label: Names, source: Names, group: Names, classes: Sequence[str], dr
     )  # fmt: skip
     if math.isnan(found.cramers_v.value):
         return Tie()
-    low, name = max((one.low, name) for name, one in found.cramers_v_of.items() if not math.isnan(one.low))
-    return Tie(found.cramers_v, name, low)
+    known = {name: one for name, one in found.cramers_v_of.items() if not math.isnan(one.low)}
+    if not known:  # a single group
+        return Tie(found.cramers_v)
+    name = max(known, key=lambda name: (known[name].low, name))
+    return Tie(found.cramers_v, name, known[name])
 
 
 def _folds(source: Names, group: Names, seed: int) -> npt.NDArray[np.intp]:

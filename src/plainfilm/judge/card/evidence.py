@@ -91,7 +91,7 @@ class Evidence:
         return [name for name in reversed(SPLITS) if name in self.metrics["splits"]]
 
     @property
-    def is_test_read(self) -> bool:
+    def is_test_judged(self) -> bool:
         """Whether these metrics hold the test split."""
         return "test" in self.metrics["splits"]
 

@@ -21,7 +21,7 @@ LEVEL_WORDS: dict[Level, str] = {
     "warning": "Warning",
     "failure": "Alarm",
 }  # as the report says
-_READ_TEST = 'the test split was not read ("plainfilm evaluate RUN" reads it, once the choices are made)'
+_EVALUATE = '"plainfilm evaluate RUN" reads it, once the choices are made'
 
 
 def uncertainty(evidence: Evidence) -> Fact:
@@ -48,9 +48,20 @@ def measures(evidence: Evidence) -> Fact:
 def readings(evidence: Evidence) -> Fact:
     """Which films were judged, and how often the test split was looked at."""
     known = [f"Judged: {SPLIT_NAMES[split]} split, {_size(evidence, split)}." for split in evidence.judged_splits]
+    is_read = evidence.is_test_judged or evidence.run.test_readings > 0
     times = count(evidence.run.test_readings, "time")
-    read = f"The test split was read {times} for this run; each reading is counted." if evidence.is_test_read else ""
-    return Fact.of(*known, read, missing="" if evidence.is_test_read else _READ_TEST)
+    read = f"The test split was read {times} for this run; each reading is counted." if is_read else ""
+    return Fact.of(*known, read, missing=_without_test(evidence))
+
+
+def _without_test(evidence: Evidence) -> str:
+    """What is missing where the numbers are not of the test split; "" where they are."""
+    if evidence.is_test_judged:
+        return ""
+    if not evidence.run.test_readings:
+        return f"the test split was not read ({_EVALUATE})"
+    times = count(evidence.run.test_readings, "time")  # by an audit, which makes no scores
+    return f"these numbers are not of the test split, which was read {times} ({_EVALUATE})"
 
 
 def _size(evidence: Evidence, split: str) -> str:
@@ -72,8 +83,8 @@ def test_size(evidence: Evidence) -> Fact:
 
 def internal_test(evidence: Evidence) -> Fact:
     """Scores on test films of the same sources as the training films."""
-    if not evidence.is_test_read:
-        return Fact.of(missing=_READ_TEST)
+    if not evidence.is_test_judged:
+        return Fact.of(missing=_without_test(evidence))
     scores = _overall(evidence, "test")
     return Fact.of(f"Test split, {_size(evidence, 'test')}, of the same table of films as the training: {scores}.")
 
@@ -87,7 +98,7 @@ def performance(evidence: Evidence) -> Fact:
     told = [
         f"{SPLIT_NAMES[split].capitalize()} split: {_overall(evidence, split)}." for split in evidence.judged_splits
     ]
-    return Fact.of(*told, missing="" if evidence.is_test_read else _READ_TEST)
+    return Fact.of(*told, missing=_without_test(evidence))
 
 
 def by_class(evidence: Evidence) -> Fact:
@@ -96,7 +107,7 @@ def by_class(evidence: Evidence) -> Fact:
     for name in evidence.metrics["classes"]:
         scores = [f"{title} {evidence.interval(f'{measure}/{name}')}" for measure, title in _BY_CLASS.items()]
         told.append(f"{evidence.shown_name.capitalize()} split, {name}: {', '.join(scores)}.")
-    return Fact.of(*told, missing="" if evidence.is_test_read else _READ_TEST)
+    return Fact.of(*told, missing=_without_test(evidence))
 
 
 def by_source(evidence: Evidence) -> Fact:
@@ -118,8 +129,7 @@ def file_alone(evidence: Evidence) -> Fact:
         for name, value in guess.items()
     )
     return Fact.of(
-        "Guessed from the file alone (size, format, compression, border, grey levels), without a look at a lung, on all films: "
-        f"{told}."
+        f"Guessed from the file alone (size, format, compression, border, grey levels), on all films: {told}."
         if guess
         else "",
         missing="" if guess else "what guessing from the file alone reaches was not measured",
@@ -141,7 +151,7 @@ def failures(evidence: Evidence) -> Fact:
         f"{evidence.shown_name.capitalize()} split: {films:,} of {count(evidence.measured['films'], 'film')} "
         f"wrong{f' ({commonest})' if wrong else ''}. The report shows the confusion matrix and the films of whose wrong "
         "class the network was surest.",
-        missing="" if evidence.is_test_read else _READ_TEST,
+        missing=_without_test(evidence),
     )
 
 

@@ -31,7 +31,7 @@ def calibration(evidence: Evidence) -> Fact:
         }[scaling.kind]
         rests = (
             f", fitted on {count(fitted.films, 'validation film')} in {count(fitted.groups, 'group')}"
-            if fitted.films
+            if fitted.films and scaling.kind != "none"
             else ""
         )
         known += [f"{kind}{rests}.", *(f"{note[:1].upper()}{note[1:]}." for note in fitted.notes)]
@@ -46,7 +46,15 @@ def calibration(evidence: Evidence) -> Fact:
             f"Probabilities on the {evidence.shown_name} split, {title}: {', '.join(_intervals(measured[when], _ERRORS))}."
             for when, title in whens.items()
         ]
+        known.append(_fitted_on_these(evidence, "The scaling was") if is_scaled else "")
     return Fact.of(*known, missing="" if measured else "calibration was not measured")
+
+
+def _fitted_on_these(evidence: Evidence, what: str) -> str:
+    """What to know where the shown films are those of the fit; "" where they are not."""
+    if evidence.shown != "val":
+        return ""
+    return f"{what} fitted on these very validation films, so these numbers say nothing of new ones."
 
 
 def thresholds(evidence: Evidence) -> Fact:
@@ -94,6 +102,7 @@ def abstention(evidence: Evidence) -> Fact:
         )
     return Fact.of(
         *known,
+        _fitted_on_these(evidence, "Prediction sets and refusals were") if sets else "",
         missing=[
             "" if sets else "prediction sets were not measured",
             "" if away else "turning films away was not measured",

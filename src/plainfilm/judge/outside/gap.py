@@ -1,4 +1,7 @@
-"""What a run loses on films of sources that it never saw, held against its own films of the same classes."""
+"""What a run loses on films of sources that it never saw, held against its own films of the same classes.
+
+Accuracy changes with the mix of classes alone, so that of the own films is told at the mix of the others.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from plainfilm.core.bootstrap import Interval, bootstrap, index_groups, interval_json
+from plainfilm.core.bootstrap import Interval, bootstrap, index_groups, interval_json, resample
 from plainfilm.core.calibration import Calibration
+from plainfilm.core.intervals import share_ends, standard_error
 from plainfilm.core.predictions import Predictions
+from plainfilm.core.ranking import Floats, Integers, each_once, share_of
 from plainfilm.judge.judged import JudgedFilms, Resampling
 from plainfilm.judge.outside.vocabulary import named_alike
 
@@ -59,21 +64,22 @@ def gaps(
 def loss_of(part: Predictions, calibration: Calibration, own: Own | None, drawing: Resampling) -> dict[str, Any]:
     """What films lose against the run's own of the same classes: one of the gap's parts, without its sources.
 
-    part: judged films. Without own films of these classes, the measures are absent.
+    part: judged films. Without own films of these classes, the measures are absent; classes that the own films lack are left out.
     """
-    there = JudgedFilms.of(part, calibration)
+    known = set() if own is None else set(own.predictions.judged.table["label"])
+    is_shared = part.table["label"].isin(list(known)).to_numpy()
+    there = JudgedFilms.of(part.where(is_shared) if is_shared.any() else part, calibration)
     classes = [name for index, name in enumerate(part.classes) if (there.label_index == index).any()]
     facts = {"films": len(there.group), "groups": index_groups(there.group)[1], "classes": classes}
-    if own is None:
+    if own is None or not is_shared.any():
         return facts
-    counterpart = own.predictions.where(own.predictions.table["label"].isin(classes))
-    if not len(counterpart.judged.table):
-        return facts
-    here = JudgedFilms.of(counterpart, calibration)
+    here = JudgedFilms.of(own.predictions.where(own.predictions.table["label"].isin(classes)), calibration)
     own_measures, measures = (
-        bootstrap(films.probability, films.label_index, films.group, part.classes, **asdict(drawing)).measures
+        dict(bootstrap(films.probability, films.label_index, films.group, part.classes, **asdict(drawing)).measures)
         for films in (here, there)
     )
+    mix = np.bincount(there.label_index, minlength=len(part.classes)) / len(there.label_index)
+    own_measures["accuracy"] = accuracy_at(mix, here, drawing)
     return {
         **facts,
         "own_films": len(here.group),
@@ -87,6 +93,33 @@ def loss_of(part: Predictions, calibration: Calibration, own: Own | None, drawin
             for name in GAP_MEASURES
         },
     }
+
+
+def accuracy_at(mix: Floats, films: JudgedFilms, drawing: Resampling) -> Interval:
+    """The accuracy that films would have at another mix of classes: their recalls, weighted by its shares in every replicate.
+
+    mix: (C,) shares of the classes, together 1; each class with a share has a film. A class that a replicate lost is left out of
+    it. The interval is that of a share of as many films as weigh the same (Kish).
+    """
+    place, groups = index_groups(films.group)
+    is_class = np.eye(len(mix))[films.label_index]  # (N, C)
+    is_found = is_class * films.is_right[:, None]
+
+    def statistic(weight: Integers) -> Floats:
+        count = weight @ is_class  # (W, C)
+        recall = np.nan_to_num(share_of(weight @ is_found, count))
+        return share_of(recall @ mix, (count > 0) @ mix)[:, None]
+
+    value = statistic(each_once(len(place)))[0]
+    if groups < 2:
+        return Interval(float(value[0]), math.nan, math.nan)
+    replicate = resample(statistic, films.group, repeats=drawing.repeats, seed=drawing.seed)
+    of_film = (mix / np.maximum(is_class.sum(axis=0), 1))[films.label_index]  # (N,) together 1
+    of_group = np.bincount(place, weights=of_film)
+    error = standard_error(replicate, groups)
+    behind = np.array([1 / (of_group @ of_group)])
+    low, high = share_ends(value, error, behind, float(1 / (of_film @ of_film)), drawing.level)
+    return Interval(float(value[0]), float(low[0]), float(high[0]))
 
 
 def less(one: Interval, other: Interval) -> Interval:

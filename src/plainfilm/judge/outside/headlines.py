@@ -47,8 +47,9 @@ def gap_sentence(metrics: Mapping[str, Any]) -> str:
     accuracy = {name: interval_of(value) for name, value in part["accuracy"].items()}
     own = counted(part["own_films"], f"{_OWN[metrics['gap']['own']]} film")
     return (
-        f"On {own} of its own sources accuracy {accuracy['own'].value:.3f}; on {counted(part['films'], 'film')} of"
-        f" {_of_sources(part)} {accuracy['there'].value:.3f}: {_moved(part['accuracy']['loss'])}."
+        f"On {own} of its own sources accuracy {accuracy['own'].value:.3f}, at the same mix of classes; on"
+        f" {counted(part['films'], 'film')} of {_of_sources(part)} {accuracy['there'].value:.3f}:"
+        f" {_moved(part['accuracy']['loss'])}."
     )
 
 
@@ -132,7 +133,7 @@ def _compared(metrics: Mapping[str, Any], part: Mapping[str, Any]) -> str:
     """Which films were held against each other."""
     if len(part["classes"]) == len(metrics["classes"]):
         return ""
-    return f"Both sides are films of {shown(part['classes'])} alone, the classes that are found here."
+    return f"Both sides are films of {shown(part['classes'])} alone, the classes that both hold."
 
 
 def _sources(part: Mapping[str, Any]) -> str:

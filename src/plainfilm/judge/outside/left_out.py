@@ -6,8 +6,8 @@ left_out.json:
      "sources": [{"source", "run", "note", "films", "groups", "classes": [..], "own_films", "own_groups",
        MEASURE: {"own", "there", "loss": interval}, "recall": {CLASS: interval}, "auroc": {CLASS: interval or null}}]}
 
-"own" is the same network on validation films of the same classes, from the sources that it was trained on; "there" on the source
-that was left out. An interval is {"value", "low", "high"}.
+"own" is the same network on validation films of the same classes, from the sources that it was trained on, its accuracy at the mix
+of classes of the source that was left out; "there" is on that source. An interval is {"value", "low", "high"}.
 """
 
 from __future__ import annotations
@@ -77,8 +77,8 @@ def left_out_sentences(found: Mapping[str, Any]) -> list[str]:
         verdict = "a loss of" if loss.low > 0 else "a gain, a loss of" if loss.high < 0 else "a loss is not shown:"
         told.append(
             f"Without {one['source']}: accuracy {accuracy['own'].value:.3f} on"
-            f" {counted(one['own_films'], 'validation film')} of the other sources, {accuracy['there'].value:.3f} on"
-            f" its {counted(one['films'], 'film')}; {verdict} {format_interval(loss)}."
+            f" {counted(one['own_films'], 'validation film')} of the other sources, at the same mix of classes,"
+            f" {accuracy['there'].value:.3f} on its {counted(one['films'], 'film')}; {verdict} {format_interval(loss)}."
         )
     told += [f"{one['source']}: {one['note']}." for one in found["sources"] if one["note"]]
     told += [f"{source} was not left out: {why}." for source, why in found["refused"].items()]
@@ -138,8 +138,9 @@ def left_out_page(found: Mapping[str, Any], name: str) -> str:
         paragraph(
             "Each row is a network of its own, trained on all other known sources, and tried on the one. Beside it,"
             " the same network on validation films of the same classes from the sources that it was trained on (its"
-            f" best weights were picked on these, which flatters them a little). In brackets: {drawn['level']:.0%}"
-            f" intervals, {drawn['repeats']:,} bootstraps over groups."
+            " best weights were picked on these, which flatters them a little), its accuracy there told at the mix of"
+            f" classes of the source left out. In brackets: {drawn['level']:.0%} intervals, {drawn['repeats']:,} bootstraps"
+            " over groups."
         ),
         table("Seen and left-out sources", columns, overall),
         table(

@@ -12,7 +12,7 @@
       "subgroups": {COLUMN: as `judge.subgroups.by_subgroup` says}, "differences": as `judge.subgroups.differences` says,
       "gap": {"own": the split held against, "parts": [{"sources": "unseen" | "unknown" | "seen" | "all", "names": [...], "films",
               "groups", "classes": [OURS], "own_films", "own_groups", "alike": {SOURCE: seen source of a like name},
-              MEASURE: {"own", "there", "loss": interval}}]},
+              MEASURE: {"own" (the accuracy at the mix of classes of "there"), "there", "loss": interval}}]},
       "negatives": [{"label": OURS, "is_sure": whether the labels exclude it, "films", "groups", "called": interval,
                      "above": [{"aim", "wanted", "threshold", "share": interval}]}],
       "left_out": [{"image_id", "label", "why", "of": training film}], "notes": [...],

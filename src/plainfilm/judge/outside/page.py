@@ -191,8 +191,9 @@ def _gap(evidence: OutsideEvidence) -> Section:
     return section(
         "Seen and unseen sources",
         paragraph(
-            f"The run's own {own} films of the same classes ({', '.join(shared)}) against the films here. A source is"
-            " seen where a training film names it, exactly; where none is named, nobody can tell. The two sides are"
+            f"The run's own {own} films of the same classes ({', '.join(shared)}) against the films here; the accuracy on"
+            " its own films is told at the mix of classes of the films here. A source is seen where a training film names it,"
+            " exactly; where none is named, nobody can tell. The two sides are"
             " independent films, and the interval of the loss is put together from theirs."
         ),
         (

@@ -6,8 +6,7 @@ import { className, fileFacts, ofFile, percent, sentence, setSentence, shortAnsw
 const AWAY = "The film was read, but the model gives no answer about it, since an answer would rest on nothing it has learnt.";
 
 /**
- * Fills the panel of answers. actions: retry(film), cancel(film), showHeat(name), showModel(part). viewer: for which class's
- * heatmap is shown.
+ * Fills the panel of answers. actions: retry(film), cancel(film), showHeat(name), showAudit(model).
  */
 export class Answers {
   #panel = byId("answer");
@@ -20,6 +19,7 @@ export class Answers {
     this.#actions = actions;
   }
 
+  /** Takes what the model that answers from now on says of itself; a film that another one answered keeps that one's. */
   know(model) {
     this.#model = model;
   }
@@ -50,14 +50,14 @@ export class Answers {
   #answered(film) {
     const { answer } = film;
     const { class: best, set, probability } = answer;
-    const error = this.#model?.error ?? null;
+    const error = this.#modelOf(film)?.error ?? null;
     const isSettled = set?.length === 1 && set[0] === best;
     return [
       el("p", { className: "kicker", textContent: "Most probable" }),
       title(el("span", {}, className(best)), " ", el("span", { className: "big-number" }, percent(probability[best]))),
       set && el("p", { className: `alert ${isSettled ? "note" : "warning"}`, id: "set" },
         setSentence(answer, error)),
-      this.#verdict(),
+      this.#verdict(film),
       el("h3", { textContent: "Probabilities" }),
       this.#probabilities(answer, film.maps !== null),
       error === null ? null : meaning(error),
@@ -100,7 +100,7 @@ export class Answers {
         el("p", {}, el("strong", { textContent: sentence(answer.turned_away) })),
         el("p", { textContent: AWAY }),
         answer.advice && el("p", { textContent: sentence(answer.advice) })),
-      this.#verdict(),
+      this.#verdict(film),
       ...remarks(film),
     ];
   }
@@ -130,9 +130,12 @@ export class Answers {
     ];
   }
 
-  /** The audit's verdict, which stands at every answer. */
-  #verdict() {
-    return this.#model && verdictCard(this.#model.audit, () => this.#actions.showModel("audit"));
+  #modelOf = (film) => film.model ?? this.#model;
+
+  /** The audit's verdict on the model that answered, which stands at every answer. */
+  #verdict(film) {
+    const model = this.#modelOf(film);
+    return model && verdictCard(model.audit, () => this.#actions.showAudit(model));
   }
 }
 

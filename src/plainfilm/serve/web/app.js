@@ -7,7 +7,7 @@ import { handleGestures } from "./gestures.js";
 import { History } from "./history.js";
 import { choose, takeFilms } from "./intake.js";
 import { obeyKeys } from "./keyboard.js";
-import { fillModelDialog, openModelDialog } from "./model.js";
+import { openModelDialog } from "./model.js";
 import { offerPhantoms } from "./phantoms.js";
 import { printed } from "./print.js";
 import { Busy, KeyWanted, Offline, Server } from "./server.js";
@@ -26,22 +26,23 @@ const answers = new Answers({
   retry: (film) => films.retry(film),
   cancel: (film) => films.cancel(film),
   showHeat: (name) => viewer.heat({ isShown: viewer.heatName !== name, name }),
-  showModel: (part) => openModelDialog(byId("model-dialog"), part),
+  showAudit: (of) => openModel(of, "audit"),
 });
 const waiting = new Waiting(server, say, (wasAway) => (wasAway || !model ? start() : goOn()));
-let model = null;
+const heatNote = byId("heat-note").textContent;
+let model = null; // that answers now
 
 handleGestures(byId("stage"), viewer, bindTools(viewer, savePng));
 switchTheme(byId("theme"));
 takeFilms(add);
 obeyKeys(films, viewer, {
   choose: () => model && choose("files"),
-  remove: () => films.selected && films.remove(films.selected),
-  openModel: () => model && openModelDialog(byId("model-dialog")),
+  remove: removeSelected,
+  openModel: () => model && openModel(),
   openKeys: () => byId("keys-dialog").showModal(),
   saveCsv, savePng, nextClass,
 });
-byId("open-model").addEventListener("click", () => openModelDialog(byId("model-dialog")));
+byId("open-model").addEventListener("click", () => openModel());
 byId("open-keys").addEventListener("click", () => byId("keys-dialog").showModal());
 byId("save-csv").addEventListener("click", saveCsv);
 byId("key-form").addEventListener("submit", (event) => {
@@ -68,6 +69,7 @@ films.addEventListener("idle", () => {
   waiting.end();
   if (films.all.length > 1) announce(`All done: ${tally(films.all)}.`);
 });
+films.addEventListener("model", (event) => meet(event.detail));
 films.addEventListener("wait", (event) => waiting.begin(event.detail));
 films.addEventListener("key", () => askForKey("The key is not the right one any more."));
 viewer.addEventListener("change", () => answers.markHeat(viewer.heatName));
@@ -76,24 +78,41 @@ start();
 
 /** Asks for the model, then lets films in; or says why not. */
 async function start() {
+  let told;
   try {
-    model = await server.model();
+    told = await server.model();
   } catch (error) {
     return explain(error);
   }
+  meet(told);
   say("");
   byId("key-form").hidden = true;
+  showPart();
+  films.goOn();
+  await offerPhantoms(server, add, explain);
+}
+
+/** Lets all know of the model that answers from now on; what others answered before stays theirs. */
+function meet(now) {
+  model = now;
   byId("model-name").textContent = `${model.name} · ${model.network} · ${model.precision}`;
   byId("open-model").hidden = false;
   films.know(model);
   answers.know(model);
-  offerClasses(model.classes);
-  if (!model.has_heatmaps) byId("heat-note").textContent = sentence(model.why_no_heatmaps || "This model has no heatmaps");
-  fillModelDialog(byId("model-dialog"), model);
-  byId("start-audit").replaceChildren(verdictCard(model.audit, () => openModelDialog(byId("model-dialog"), "audit")));
-  showPart();
-  films.goOn();
-  await offerPhantoms(server, add, explain);
+  byId("start-audit").replaceChildren(verdictCard(model.audit, () => openModel(model, "audit")));
+  showHeatmapsOf(films.selected);
+}
+
+/** The classes and the note of the heatmaps, of the model that answered this film. */
+function showHeatmapsOf(film) {
+  const { classes, has_heatmaps: has, why_no_heatmaps: why } = film?.model ?? model;
+  byId("heat-note").textContent = has ? heatNote : sentence(why || "This model has no heatmaps");
+  offerClasses(classes);
+  viewer.heat({}); // the choice of class shows the film's again
+}
+
+function openModel(of = model, part = "") {
+  openModelDialog(byId("model-dialog"), of, { hasCard: of.sha256 === model.sha256, part });
 }
 
 function explain(error) {
@@ -133,7 +152,8 @@ function say(text, { left = 0, label = "", act = null } = {}) {
 }
 
 function add(files, said = "") {
-  if (!model || !files.length) return say(said);
+  if (!files.length) return say(said);
+  if (!model) return say(byId("key-form").hidden ? "The model is not there yet." : "Give the key first.");
   const wasEmpty = !films.all.length;
   const without = films.add(files);
   if (without) {
@@ -144,6 +164,14 @@ function add(files, said = "") {
     byId("stage").focus({ preventScroll: true });
   }
   return undefined;
+}
+
+/** Removes the film; where the focus was in the list, it goes to the next one. */
+function removeSelected() {
+  if (!films.selected) return;
+  const wasInList = byId("list").contains(document.activeElement);
+  films.remove(films.selected);
+  if (wasInList) history.focus();
 }
 
 /** The start, or the films at work. */
@@ -160,6 +188,7 @@ function showFilm() {
   answers.show(film);
   byId("stage-said").textContent = film && !film.picture ? shortAnswer(film) : "";
   const isNew = viewer.film !== film || (film?.picture && !viewer.hasPicture);
+  if (isNew) showHeatmapsOf(film);
   if (isNew) viewer.show(film).then(() => answers.markHeat(viewer.heatName));
   document.title = film ? `${film.name} · plainfilm` : "plainfilm";
 }
@@ -167,13 +196,14 @@ function showFilm() {
 /** Lets a screen reader know of an answer. */
 function tell(film) {
   if (!["answered", "away", "error", "unsent"].includes(film?.state)) return;
-  const set = film.state === "answered" && film.answer.set ? setSentence(film.answer, model.error) : film.said;
+  const set = film.state === "answered" && film.answer.set ? setSentence(film.answer, (film.model ?? model).error) : film.said;
   announce(sentence(`${film.name}: ${shortAnswer(film)}`) + (set ? ` ${set}` : ""));
 }
 
 function nextClass() {
   if (!viewer.hasMaps) return;
-  const name = model.classes[(model.classes.indexOf(viewer.view.heatClass) + 1) % model.classes.length];
+  const { classes } = films.selected.model ?? model;
+  const name = classes[(classes.indexOf(viewer.view.heatClass) + 1) % classes.length];
   viewer.heat({ isShown: true, name });
   announce(`Heatmap of ${className(name)}`);
 }

@@ -1,18 +1,23 @@
 // The films of this visit, in memory alone, and the queue that sends them: a few at a time, one request each.
 
-import { Busy, KeyWanted, Offline } from "./server.js";
+import { Busy, KeyWanted, Offline, Refused } from "./server.js";
 import { packedPicture, unpackedMaps } from "./picture.js";
 
 export const MOST_FILMS = 200; // of a visit: their pictures stay in memory
 const AT_ONCE = 3;
 const MOST_LOST = 3; // times that a film is sent and the connection breaks, though the server is there
+const ANEW = { share: 0, said: "", title: "", advice: "" }; // nothing is left of what was said of an earlier try
+const CHANGED = ["Another model", "The server has begun to answer by another model since, so nothing vouches for this answer.",
+  "Try it again."];
 
 /**
  * Events: "list" (films came or went), "film" (detail: the film that changed), "select", "idle" (nothing is left to send),
- * "key", "wait" (nothing is sent until goOn is called; detail: Busy or Offline).
- * A film: id, file (isDrawn where it is a phantom of the page), name, state (waiting, sending, answered, away, error, unsent, cancelled), share (sent, 0..1), said, title
- * and advice (why it waits or failed, and what to do), answer (as the server gave it), model (whose answer it is), picture, maps,
- * view (how it is looked at), lost (how often the connection broke), inTable (its state when it was last saved as CSV).
+ * "key", "wait" (nothing is sent until goOn is called; detail: Busy or Offline), "model" (another one answers from now on; detail:
+ * what it says of itself).
+ * A film: id, file (isDrawn where it is a phantom of the page), name, state (waiting, sending, answered, away, error, unsent,
+ * cancelled), share (sent, 0..1), said, title and advice (why it waits or failed, and what to do), answer (as the server gave it),
+ * model (whose answer it is), picture, maps, view (how it is looked at), lost (how often the connection broke), inTable (its state
+ * when it was last saved as CSV).
  */
 export class Films extends EventTarget {
   all = [];
@@ -22,6 +27,7 @@ export class Films extends EventTarget {
   #next = 1;
   #sending = 0;
   #isPaused = false;
+  #asked = null; // the server, what its model says of itself
 
   constructor(server) {
     super();
@@ -75,21 +81,21 @@ export class Films extends EventTarget {
   cancel(...films) {
     for (const film of films.filter(isLeft)) {
       film.abort?.abort();
-      this.#change(film, { state: "cancelled", said: "" });
+      this.#change(film, { ...ANEW, state: "cancelled" });
     }
     this.#pump();
   }
 
   /** Sends a film again. */
   retry(film) {
-    this.#change(film, { state: "waiting", share: 0, said: "", lost: 0 });
+    this.#change(film, { ...ANEW, state: "waiting", lost: 0 });
     this.#pump();
   }
 
   /** Goes on after the server was full or away, or a key was given. */
   goOn() {
     this.#isPaused = false;
-    for (const film of this.all) if (film.state === "unsent") this.#change(film, { state: "waiting", share: 0, said: "" });
+    for (const film of this.all) if (film.state === "unsent") this.#change(film, { ...ANEW, state: "waiting" });
     this.#pump();
   }
 
@@ -104,14 +110,14 @@ export class Films extends EventTarget {
   }
 
   #film(file) {
-    const film = { id: this.#next++, file, name: file.name || "film", state: "waiting", share: 0, said: "", title: "", advice: "",
-      answer: null, model: null, picture: null, maps: null, view: null, abort: null, lost: 0, inTable: "" };
+    const film = { id: this.#next++, file, name: file.name || "film", state: "waiting", ...ANEW, answer: null, model: null,
+      picture: null, maps: null, view: null, abort: null, lost: 0, inTable: "" };
     const most = this.#model.limits?.bytes_per_film;
     if (most && file.size > most) {
-      const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(0)} MB`;
+      const megabytes = (round, bytes) => `${(round(bytes / 1e5) / 10).toLocaleString("en")} MB`;
       film.state = "error";
       film.title = "Too large";
-      film.said = `The file has ${megabytes(file.size)}, and this server takes ${megabytes(most)} a film.`;
+      film.said = `The file has ${megabytes(Math.ceil, file.size)}, and this server takes ${megabytes(Math.floor, most)} a film.`;
     }
     return film;
   }
@@ -129,30 +135,44 @@ export class Films extends EventTarget {
 
   async #send(film) {
     this.#sending += 1;
-    film.abort = new AbortController();
+    const { signal } = (film.abort = new AbortController());
     const model = this.#model;
-    this.#change(film, { state: "sending", share: 0, said: "" });
+    this.#change(film, { ...ANEW, state: "sending" });
     try {
       const onShare = (share) => film.state === "sending" && this.#change(film, { share });
       const heatmaps = Boolean(model.has_heatmaps);
-      const answer = await this.#server.send(film.file, { heatmaps, onShare, signal: film.abort.signal });
+      const { film: answer, model: by } = await this.#server.send(film.file, { heatmaps, onShare, signal });
+      const answering = by.sha256 === model.sha256 ? model : await this.#met(by.sha256);
+      if (signal.aborted) return;
+      if (answering.sha256 !== by.sha256) throw new Refused(...CHANGED);
       film.picture = packedPicture(answer.picture);
       film.maps = unpackedMaps(answer.heatmaps);
-      film.model = model;
+      film.model = answering;
       delete answer.picture;
       delete answer.heatmaps;
       if (answer.status === "error") this.#fail(film, answer.problem?.title, answer.error, answer.advice);
       else this.#change(film, { answer, state: answer.turned_away ? "away" : "answered" });
     } catch (error) {
-      await this.#explain(film, error);
+      if (!signal.aborted) await this.#explain(film, error);
     } finally {
       this.#sending -= 1;
       this.#pump();
     }
   }
 
+  /** What the model with this SHA-256 says of itself: the one that is known, or the one that answers now, known from now on. */
+  async #met(sha256) {
+    if (this.#model.sha256 === sha256) return this.#model;
+    this.#asked ??= this.#server.model().finally(() => (this.#asked = null));
+    const model = await this.#asked;
+    if (model.sha256 !== this.#model.sha256) {
+      this.know(model);
+      this.#tell("model", model);
+    }
+    return model;
+  }
+
   async #explain(film, error) {
-    if (film.state === "cancelled" || error.name === "AbortError") return;
     if (error instanceof Busy) {
       this.#wait(film, error.isStopping ? "Waiting: the server is stopping" : "Waiting: the server is full", error);
     } else if (error instanceof KeyWanted) {

@@ -42,14 +42,21 @@ export function takeFilms(add) {
       event.preventDefault();
       const entries = [...event.dataTransfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
       const hasFolder = entries.some((entry) => entry.isDirectory);
-      hand(hasFolder ? (await Promise.all(entries.map(filesIn))).flat() : [...event.dataTransfer.files], hasFolder);
+      if (!hasFolder) return hand([...event.dataTransfer.files], false);
+      let unread = 0;
+      const lists = await Promise.all(entries.map((entry) => filesIn(entry, () => (unread += 1))));
+      return hand(lists.flat(), true, unread);
     });
   }
 
-  function hand(files, isFolder) {
+  /** unread: how many of a folder's files and folders the browser could not read. */
+  function hand(files, isFolder, unread = 0) {
     const films = isFolder ? files.filter((file) => !file.name.startsWith(".") && !NO_FILM.test(file.name)) : files;
     const without = files.length - films.length;
-    const said = without ? `Left out, since by name no picture: ${counted(without, "file")} of the folder.` : "";
+    const said = [
+      without && `Left out, since by name no picture: ${counted(without, "file")} of the folder.`,
+      unread && `Left out, since the browser cannot read them: ${counted(unread, "file or folder", "files or folders")}.`,
+    ].filter(Boolean).join(" ");
     add(isFolder ? films.sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true })) : films, said);
   }
 }
@@ -57,15 +64,19 @@ export function takeFilms(add) {
 /** Opens the browser's choice. kind: "files" or "folder". */
 export const choose = (kind) => byId(`choose-${kind}`).click();
 
-/** All files in a dropped entry, in its folders, too. */
-async function filesIn(entry) {
-  if (entry.isFile) return [await new Promise((done, fail) => entry.file(done, fail))];
-  const reader = entry.createReader();
+/** All files in a dropped entry, in its folders, too. failed: called for each file and folder that cannot be read. */
+async function filesIn(entry, failed) {
   const inside = [];
-  for (;;) {
-    const some = await new Promise((done, fail) => reader.readEntries(done, fail)); // gives a hundred at a time, none at the end
-    if (!some.length) break;
-    inside.push(...some);
+  try {
+    if (entry.isFile) return [await new Promise((done, fail) => entry.file(done, fail))];
+    const reader = entry.createReader();
+    for (;;) {
+      const some = await new Promise((done, fail) => reader.readEntries(done, fail)); // gives a hundred at a time, none at the end
+      if (!some.length) break;
+      inside.push(...some);
+    }
+  } catch {
+    failed(); // what was found before stays
   }
-  return (await Promise.all(inside.map(filesIn))).flat();
+  return (await Promise.all(inside.map((one) => filesIn(one, failed)))).flat();
 }

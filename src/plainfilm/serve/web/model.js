@@ -13,8 +13,8 @@ const OVERALL = {
 };
 const BY_CLASS = { recall: "Sensitivity", specificity: "Specificity", precision: "Precision", auroc: "AUROC" };
 
-/** Fills the dialog with what GET /v1/model says. */
-export function fillModelDialog(dialog, model) {
+/** Fills the dialog with what GET /v1/model says. hasCard: whether the server still has the card of this very model. */
+function fill(dialog, model, hasCard) {
   dialog.replaceChildren(
     el("header", { className: "dialog-head" },
       el("h2", { id: "model-title", textContent: `Model: ${model.name}` }),
@@ -28,14 +28,19 @@ export function fillModelDialog(dialog, model) {
       scores(model),
       films(model.data),
       made(model),
-      el("p", {}, el("a", { href: "card", target: "_blank", rel: "noopener" }, "The whole model card"), " (in a new tab)")));
+      hasCard ? wholeCard() : null));
 }
 
-/** Opens the dialog at a part: "" for the top, or "audit". */
-export function openModelDialog(dialog, part = "") {
+/** Opens the dialog on what GET /v1/model said of a model. hasCard: as in `fill`. part: "" for the top, or "audit". */
+export function openModelDialog(dialog, model, { hasCard = true, part = "" } = {}) {
+  fill(dialog, model, hasCard);
   if (!dialog.open) dialog.showModal();
   dialog.querySelector(".dialog-body").scrollTop = 0;
   if (part) byId(`model-${part}`)?.scrollIntoView();
+}
+
+function wholeCard() {
+  return el("p", {}, el("a", { href: "card", target: "_blank", rel: "noopener" }, "The whole model card"), " (in a new tab)");
 }
 
 function finding(found) {
@@ -80,7 +85,9 @@ function films(data) {
 
 function made(model) {
   const { preprocess = {} } = model;
-  const seen = { lungs: "the lungs alone", background: "all but the lungs" }[preprocess.region] ?? "the whole film";
+  const whole = preprocess.fit === "crop" ? "the middle square of the film" : "the whole film";
+  const part = { lungs: "the lungs alone", background: "all but the lungs" }[preprocess.region];
+  const seen = part && preprocess.fit === "crop" ? `${part}, in ${whole}` : part ?? whole;
   return [
     el("h3", { textContent: "What it is" }),
     el("dl", { className: "facts" },

@@ -64,7 +64,8 @@ export class Server {
   }
 
   /**
-   * Sends one film and gives what the server says of it, one of the reply's "films".
+   * Sends one film and gives {film, model}: what the server says of it, one of the reply's "films", and whose answer that is, the
+   * reply's "model": {name, precision, sha256}.
    * heatmaps: whether to ask for them. onShare: called with 0..1 as it goes. signal: of an AbortController.
    * Throws Offline, KeyWanted, Busy, Refused, or AbortError.
    */
@@ -83,7 +84,7 @@ export class Server {
       request.onload = () => {
         const reply = parsed(request.responseText);
         if (request.status !== 200) reject(refusal(request.status, reply, request.getResponseHeader("Retry-After")));
-        else if (reply?.films?.length === 1) resolve(reply.films[0]);
+        else if (reply?.films?.length === 1 && reply.model) resolve({ film: reply.films[0], model: reply.model });
         else reject(new Refused("Not understood", "The server's answer is not one that this page understands."));
       };
       signal.addEventListener("abort", () => request.abort());

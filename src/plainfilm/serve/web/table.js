@@ -2,12 +2,13 @@
 
 import { NOTICE } from "./notice.js";
 
-/** The CSV. films: of the visit. model: what GET /v1/model says. */
+/** The CSV. films: of the visit. model: what GET /v1/model says now, for films that no other one answered. */
 export function csvOf(films, model) {
-  const head = ["film", "class", "set", ...model.classes.map((name) => `p_${name}`), "status", "turned_away", "error",
+  const classes = [...new Set([model, ...films.map((film) => film.model ?? model)].flatMap((one) => one.classes))];
+  const head = ["film", "class", "set", ...classes.map((name) => `p_${name}`), "status", "turned_away", "error",
     "advice", "warnings", "format", "width", "height", "bit_depth", "colour", "is_inverted", "view", "model", "precision", "sha256",
     "audit", "note"];
-  const rows = films.map((film) => row(film, film.model ?? model, model.classes));
+  const rows = films.map((film) => row(film, film.model ?? model, classes));
   return [head, ...rows].map((cells) => cells.map(cell).join(",")).join("\r\n") + "\r\n";
 }
 
