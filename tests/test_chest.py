@@ -189,6 +189,7 @@ def test_the_file_is_small_and_says_its_limits_and_nothing_of_its_maker() -> Non
 # How it is trained ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_short_training_writes_a_network_that_onnxruntime_runs_alike(phantom_films: Films, tmp_path: Path) -> None:
     torch = pytest.importorskip("torch")
     from plainfilm.learn import chest_network

@@ -72,6 +72,7 @@ def held(truth, intervals):
         "classwise_ece",
     ],
 )
+@pytest.mark.slow
 def test_intervals_hold_the_truth_and_plain_ones_over_films_do_not(ends, name):
     truth, ours, plain = ends[name]
     assert held(truth, ours) >= 0.91
@@ -81,6 +82,7 @@ def test_intervals_hold_the_truth_and_plain_ones_over_films_do_not(ends, name):
         assert np.diff(ours).mean() < 2.2 * np.diff(plain).mean()  # honest, and not just wide
 
 
+@pytest.mark.slow
 def test_a_rare_class_keeps_its_coverage(ends):
     for name in ("recall/Viral Pneumonia", "auroc/Viral Pneumonia", "average_precision/Viral Pneumonia"):
         truth, ours, plain = ends[name]

@@ -53,7 +53,7 @@ def _reshape(name: str) -> Callable[[torch.Tensor], torch.Tensor] | None:
         ("resnet18", 96, "pooled"),
         ("resnet50", 96, "pooled"),
         ("densenet121", 96, "pooled"),
-        ("vgg19", 64, "gradient"),
+        pytest.param("vgg19", 64, "gradient", marks=pytest.mark.slow),
         ("efficientnet_b0", 96, "pooled"),
         ("convnext_tiny", 96, "gradient"),
         ("vit_tiny_patch16_224", 96, "block"),

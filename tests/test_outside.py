@@ -432,6 +432,7 @@ def test_the_job_judges_counts_and_writes_everything(run_copy: Run, elsewhere: M
     assert again.metrics["readings"] == 2 and run_copy.test_readings == 0
 
 
+@pytest.mark.slow
 def test_the_card_of_the_run_tells_of_it(run_copy: Run, manifest: Manifest, elsewhere: Manifest) -> None:
     from plainfilm.jobs import evaluate_run
     from plainfilm.outside_jobs import evaluate_outside
@@ -558,6 +559,7 @@ def test_prediction_sets_and_refusals_are_shown_for_foreign_labels():
     assert 0 <= called["Tuberculosis"]["single_set"]["value"] <= 1
 
 
+@pytest.mark.slow
 def test_on_the_command_line(run_copy: Run, elsewhere: Manifest, tmp_path: Path) -> None:
     def plainfilm(*arguments: object, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = command("evaluate", run_copy.directory, *arguments)

@@ -274,6 +274,7 @@ def _wait_for(there: object, seconds: float = 300) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_killed_process_loses_no_trial_and_none_is_counted_twice(manifest: Manifest, tmp_path: Path) -> None:
     study = _begin(manifest, tmp_path / "study", wanted=2, epochs=30)
     killed = _process(manifest, study.directory, "--resume")
@@ -340,6 +341,7 @@ def test_a_trial_whose_process_dies_again_and_again_is_given_up(manifest: Manife
     assert "killed 3 times" in tuning.tuned.trials[0].why
 
 
+@pytest.mark.slow
 def test_ctrl_c_lays_the_trial_down_and_it_goes_on_where_it_stood(manifest: Manifest, tmp_path: Path) -> None:
     study = _begin(manifest, tmp_path / "study", epochs=30)
     process = _process(manifest, study.directory, "--resume", "--trials", "1")

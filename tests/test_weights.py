@@ -29,7 +29,7 @@ def _config(path: Path, model: str = "resnet18") -> TrainConfig:
 
 
 @pytest.mark.parametrize("ending", ["safetensors", "pth"])
-@pytest.mark.parametrize("model", ["resnet18", "densenet121", "vgg11"])
+@pytest.mark.parametrize("model", ["resnet18", "densenet121", pytest.param("vgg11", marks=pytest.mark.slow)])
 def test_an_imagenet_file_of_three_channels_and_a_thousand_classes(tmp_path: Path, model: str, ending: str) -> None:
     theirs = timm.create_model(model, num_classes=1000)
     path = tmp_path / f"weights.{ending}"
