@@ -2,7 +2,7 @@
 # make test   style, types, and all tests but for the slow ones; minutes
 # make slow   the tests that take more than ten seconds each: real trainings, all real films
 # make light  the light installation, tried in a clean environment: half a gigabyte to install
-# make model  the model inside the package, trained anew on ../shared/films; about two hours on two cores
+# make model  the model inside the package, trained anew on ../shared/films; two to three hours on two cores
 # All set up all they need in .venv; nothing is installed outside this folder, but for light's, which goes again.
 
 PYTHON ?= python3

@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from conftest import rows
-from plainfilm.core.manifest import COLUMNS, Manifest, read_table
+from plainfilm.core.manifest import COLUMNS, Manifest
+from plainfilm.core.tables import read_table
 from plainfilm.errors import BadManifest, CannotWrite
 
 LABELS = ["A", "B"] * 6

@@ -19,8 +19,9 @@ from conftest import TINY, write_png
 from plainfilm.core.config import TYPED, TrainConfig
 from plainfilm.core.files import file_sha256, provenance, write_text
 from plainfilm.core.image import read_film, writable_name
-from plainfilm.core.manifest import Manifest, read_table
+from plainfilm.core.manifest import Manifest
 from plainfilm.core.run import Run, first_place
+from plainfilm.core.tables import read_table
 from plainfilm.core.words import printable
 from plainfilm.errors import BadConfig, BadImage, BadManifest, BadRun, BadSource, CannotWrite, WeightsUnavailable
 from plainfilm.jobs import films_of, run_demo, train_runs

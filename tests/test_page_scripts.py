@@ -9,11 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import playwright
 import pytest
 
 WEB = Path(__file__).resolve().parent.parent / "src" / "plainfilm" / "serve" / "web"
-NODE = shutil.which("node")
-pytestmark = pytest.mark.skipif(NODE is None, reason="NODE ABSENT: the page's scripts are tested in the browser alone")
+NODE = Path(playwright.__file__).parent / "driver" / "node"  # Playwright brings its own
 _DOCUMENT = """
 class Element {
   constructor() { Object.assign(this, { children: [], style: {}, dataset: {} }); }

@@ -7,6 +7,7 @@
     |   +-- TooManyPixels   a picture larger than allowed
     |   +-- Unfit           a sound file that is no single film in a form that is read
     +-- BadConfig           a setting that is unknown, of the wrong kind or out of range
+    |   +-- TooFewFilms     a class that cannot be in every part of a split
     +-- BadSource           a folder, archive or table that cannot be prepared
     +-- BadRun              a directory that is no run, or a damaged or unfinished one
     +-- BadPredictions      a table of scores that breaks its contract
@@ -69,6 +70,17 @@ class Unfit(BadImage):
 
 class BadConfig(PlainfilmError):
     """A setting that is unknown, of the wrong kind or out of its range."""
+
+
+class TooFewFilms(BadConfig):
+    """A class of which a part of a split would hold nothing.
+
+    fact: what is so; the message adds `advice`, what to do, which depends on who asked for the split.
+    """
+
+    def __init__(self, fact: str, advice: str) -> None:
+        self.fact = fact
+        super().__init__(f"{fact}. {advice}")
 
 
 class BadSource(_AboutAFile):

@@ -8,10 +8,8 @@ as a published recipe has it) may stand beside `split`.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import re
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,7 +18,8 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from plainfilm.core.files import check_format, make_directory, read_json, write_json, written_whole
-from plainfilm.errors import BadManifest, MissingExtra
+from plainfilm.core.tables import needs_pyarrow, read_table
+from plainfilm.errors import BadManifest
 
 FORMAT_VERSION = 1
 TEXT_COLUMNS = (
@@ -115,7 +114,7 @@ class Manifest:
         make_directory(path.parent)
         with written_whole(path) as temporary:
             if path.suffix == ".parquet":
-                _needs_pyarrow(path)
+                needs_pyarrow(path)
                 self.films.to_parquet(temporary, index=False)
             else:
                 self.films.to_csv(temporary, index=False, lineterminator="\n")
@@ -219,50 +218,6 @@ def typed(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def read_table(path: Path, error: type[Any] = BadManifest, *, is_ours: bool = False) -> pd.DataFrame:
-    """Read a CSV (comma, semicolon or tab, told by the header line) or Parquet table, everything as text.
-
-    is_ours: whether plainfilm wrote it: a cell's first spaces are then its own; people type them behind a separator.
-    Raises `error`(message, path) where it is missing, empty, damaged, or names a column twice.
-    """
-    if not path.is_file():
-        raise error("is no file" if path.exists() else "is missing", path)
-    if path.suffix.lower() == ".parquet":
-        _needs_pyarrow(path)
-        try:
-            table = pd.read_parquet(path)
-        except (OSError, ValueError) as cause:
-            raise error(f"cannot be read as Parquet ({cause})", path) from cause
-        return table
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            header = lines.readline()
-            separator = max((",", ";", "\t"), key=re.sub('"[^"]*"', "", header).count)
-            lines.seek(0)
-            names = next(csv.reader(lines, delimiter=separator, skipinitialspace=not is_ours), [])
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            table = pd.read_csv(
-                path,
-                sep=separator,
-                dtype=str,
-                keep_default_na=False,
-                encoding="utf-8-sig",
-                skipinitialspace=not is_ours,
-                index_col=False,
-            )
-    except pd.errors.ParserWarning as cause:
-        raise error("has rows of more cells than its first line names columns", path) from cause
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, csv.Error, UnicodeDecodeError, OSError) as cause:
-        raise error(f"cannot be read as a CSV table in UTF-8 ({cause})", path) from cause
-    table.columns = table.columns.str.strip()
-    names = [name.strip() for name in names]
-    twice = sorted({name for name in names if name and names.count(name) > 1})
-    if twice:
-        raise error(f"names a column twice: {', '.join(twice)}", path)
-    return table
-
-
 def shown(names: Sequence[str]) -> str:
     """The first few names and how many more there are."""
     names = list(names)
@@ -279,13 +234,6 @@ def _find_table(path: Path) -> Path:
     if not path.exists():
         raise BadManifest('is missing: make it with "plainfilm prepare"', path)
     return path
-
-
-def _needs_pyarrow(path: Path) -> None:
-    try:
-        import pyarrow  # noqa: F401
-    except ImportError:
-        raise MissingExtra(f"reading or writing {path.name}", "pyarrow") from None
 
 
 def _breaches(films: pd.DataFrame, classes: tuple[str, ...]) -> list[Problem]:

@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from plainfilm.core.files import written_whole
-from plainfilm.core.manifest import read_table, shown
+from plainfilm.core.manifest import shown
+from plainfilm.core.tables import read_table
 from plainfilm.errors import BadPredictions
 
 LEADING_COLUMNS = ("image_id", "label", "split", "group", "source", "patient_id")

@@ -30,9 +30,8 @@ IMAGENET_STD = 0.226
 _STRETCH_PERCENTILES = (1.0, 99.0)
 _CLAHE_CLIP_LIMIT = 2.0
 _CLAHE_TILES = (8, 8)
-MOST_ELONGATED = (
-    8  # times its breadth: what is cropped is cut to that length first, so that a strip cannot fill the memory
-)
+# Times its breadth: a film that is cropped is cut to that length first, so that a strip cannot fill the memory.
+MOST_ELONGATED = 8
 
 Pixels = NDArray[np.uint8] | NDArray[np.uint16]
 

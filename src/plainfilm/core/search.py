@@ -201,7 +201,8 @@ def range_of(name: str, text: str) -> Range:
     name = _known(name, "--over")
     body, colon, scale = text.strip().rpartition(":") if text.strip().endswith((":log", ":linear")) else (text, "", "")
     low, dots, high = body.partition("..")
-    if dots and not ("," in body and _is_text(name)):  # ../a.pth,../b.pth are two values
+    is_list = "," in body and isinstance(getattr(_SETTINGS.get(name), "default", None), str)
+    if dots and not is_list:  # ../a.pth,../b.pth are two values
         return _between(name, low, high, is_log=scale == "log")
     if colon:
         raise BadConfig(f"--over {_dashed(name)}={text}: log goes with two ends, such as 1e-5..1e-2:log")
@@ -212,10 +213,6 @@ def range_of(name: str, text: str) -> Range:
             f", such as 96,128,160; one value is given by --{_dashed(name)}"
         )
     return Range(name, choices=tuple(_read(name, item) for item in items))
-
-
-def _is_text(name: str) -> bool:
-    return name in _SETTINGS and isinstance(_SETTINGS[name].default, str)
 
 
 def usual_range(name: str, config: TrainConfig) -> Range:

@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from plainfilm.core.files import real_path
-from plainfilm.core.manifest import read_table, shown
+from plainfilm.core.manifest import shown
+from plainfilm.core.tables import read_table
 from plainfilm.errors import BadSource
 from plainfilm.prepare.listing import Listing, known_split
 from plainfilm.prepare.table import renamed

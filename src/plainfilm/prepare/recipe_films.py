@@ -13,7 +13,7 @@ from plainfilm.core.config import did_you_mean
 from plainfilm.core.manifest import SPLIT_BY_FILM, SPLITS, Manifest
 from plainfilm.core.recipe import Recipe, RecipeSplit
 from plainfilm.core.words import counted
-from plainfilm.errors import BadConfig, BadManifest
+from plainfilm.errors import BadConfig, BadManifest, TooFewFilms
 from plainfilm.prepare.split import refuse_missing_classes, split_to_quota
 
 
@@ -59,11 +59,9 @@ def recipe_films(manifest: Manifest, recipe: Recipe, stated: Mapping[str, str]) 
         films[SPLIT_BY_FILM] = split_to_quota(
             alone, recipe.classes, _as_drawn(films, recipe.classes), recipe.split.seed
         )
-    except BadConfig as error:
-        said, _, _ = str(error).partition(": add films")  # what follows there are the options of `prepare`
-        raise BadManifest(
-            f"is too small for {recipe.title}: {said}. Add films, or take another recipe", manifest.path
-        ) from error
+    except TooFewFilms as error:
+        told = f"is too small for {recipe.title}: {error.fact}. Add films, or take another recipe"
+        raise BadManifest(told, manifest.path) from error
     left_out = {name: int((usable["label"] == name).sum()) for name in labels if name not in class_of}
     info = {"recipe": recipe.name, "notes": list(notes)}
     return RecipeFilms(Manifest(films, recipe.classes, manifest.root, info), left_out, tuple(notes))

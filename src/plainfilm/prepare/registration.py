@@ -170,7 +170,7 @@ def align(first: Structure, second: Structure) -> Alignment:
     overlap &= np.asarray(1 - written, np.uint8)
     window = _window(overlap)
     one, two = (_local_contrast(film, window) for film in films)  # writing weighs on its surroundings too
-    one, two = (np.asarray(cv2.GaussianBlur(film, (0, 0), _COMPARED_AT_PX), np.float32) for film in (one, two))
+    one, two = (_blurred(film, _COMPARED_AT_PX) for film in (one, two))
     similarity, coverage = _window_agreement(one, two, overlap)
     difference = np.abs(one - two)[overlap > 0]
     deviation = float(np.quantile(difference, _DEVIATION_QUANTILE)) if len(difference) else 6.0
@@ -189,21 +189,15 @@ def _unclipped(film: NDArray[np.uint8]) -> NDArray[np.bool_]:
     return (film > _BLACK) & (film < _WHITE)
 
 
-class _Poses(NamedTuple):
-    """The ways in which a film may lie before it is shifted, in one order for all films."""
-
-    is_mirrored: list[bool]
-    matrix: list[NDArray[np.float32]]
-
-
-def _poses() -> _Poses:
+def _ways() -> list[tuple[bool, NDArray[np.float32]]]:
+    """The poses in which a film may lie before it is shifted, in one order for all films: mirrored or not, and a matrix."""
     centre = (_COARSE_PX - 1) / 2
-    turned = [
-        cv2.getRotationMatrix2D((centre, centre), angle, scale).astype(np.float32)
+    return [
+        (is_mirrored, cv2.getRotationMatrix2D((centre, centre), angle, scale).astype(np.float32))
+        for is_mirrored in (False, True)
         for angle in _ANGLES
         for scale in _SCALES
     ]
-    return _Poses([False] * len(turned) + [True] * len(turned), turned * 2)
 
 
 def _rolled() -> NDArray[np.int64]:
@@ -212,7 +206,7 @@ def _rolled() -> NDArray[np.int64]:
     return np.stack([np.roll(pixels, (down, right), (0, 1)).ravel() for down in _SHIFTS for right in _SHIFTS])
 
 
-_POSES = _poses()
+_POSES = _ways()
 _SHIFTS = range(-(_COARSE_PX // 6), _COARSE_PX // 6 + 1)
 _ROLLED = _rolled()
 
@@ -220,26 +214,24 @@ _ROLLED = _rolled()
 def _posed_coarse(film: Floats) -> Floats:
     """(poses, pixels) a coarse film in every pose, each of length 1."""
     as_seen = (film, _posed(film, True, False))
-    posed = np.stack(
-        [_warped(as_seen[is_mirrored], matrix).ravel() for is_mirrored, matrix in zip(*_POSES, strict=True)]
-    )
+    posed = np.stack([_warped(as_seen[is_mirrored], matrix).ravel() for is_mirrored, matrix in _POSES])
     return np.asarray(posed / np.maximum(1e-6, np.linalg.norm(posed, axis=1, keepdims=True)), np.float32)
 
 
 def _coarse(first: Structure, second: Structure) -> list[tuple[bool, bool, NDArray[np.float32]]]:
     """Where the two agree best at a few pixels, best first: mirrored, inverted, and a matrix in shares of the side."""
     agreement = second.posed @ first.coarse.ravel()[_ROLLED].T  # (poses, shifts)
-    places = np.stack(
-        [agreement.argmax(1), agreement.argmin(1)], axis=1
-    ).ravel()  # as it is, black for white; pose by pose
+    # (poses * 2): each pose as it is, then black for white
+    places = np.stack([agreement.argmax(1), agreement.argmin(1)], axis=1).ravel()
     agreements = np.stack([agreement.max(1), -agreement.min(1)], axis=1).ravel()
     found = []
     for best in np.argsort(-agreements, kind="stable")[:_TRIED].tolist():
         pose, is_inverted = divmod(best, 2)
         down, right = divmod(int(places[best]), len(_SHIFTS))
-        shifted = _POSES.matrix[pose].copy()
-        shifted[:, 2] += shifted[:, :2] @ np.array([_SHIFTS[right], _SHIFTS[down]], np.float32)
-        found.append((_POSES.is_mirrored[pose], bool(is_inverted), _as_shares(shifted, _COARSE_PX)))
+        is_mirrored, matrix = _POSES[pose]
+        shifted = matrix.copy()
+        shifted[:, 2] += matrix[:, :2] @ np.array([_SHIFTS[right], _SHIFTS[down]], np.float32)
+        found.append((is_mirrored, bool(is_inverted), _as_shares(shifted, _COARSE_PX)))
     return found
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from plainfilm.core.manifest import SPLITS
 from plainfilm.core.words import counted
-from plainfilm.errors import BadConfig
+from plainfilm.errors import BadConfig, TooFewFilms
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,10 @@ def refuse_missing_classes(films: pd.DataFrame, columns: Mapping[str, pd.Series[
                 if label not in held:
                     inside = films[films["label"] == label]
                     groups = inside["group"].nunique()
-                    raise BadConfig(
+                    raise TooFewFilms(
                         f"class {label} is missing from {split} in {name}: its {counted(len(inside), 'film')} are "
-                        f"{counted(groups, 'group')} (one patient, or one picture), and a group is never parted. Add films of "
-                        "other patients, or leave the class out by --classes"
+                        f"{counted(groups, 'group')} (one patient, or one picture), and a group is never parted",
+                        "Add films of other patients, or leave the class out by --classes",
                     )
 
 
@@ -163,9 +163,9 @@ def _checked(quota: NDArray[np.int64], classes: Sequence[str], names: list[str])
     for row, name in enumerate(names):
         for column, label in enumerate(classes):
             if quota[row, column] < 1:
-                raise BadConfig(
-                    f"class {label} has {counted(int(have[column]), 'readable film')}, which leaves none for {name}: add films, "
-                    "ask for fewer in the other splits, or leave the class out by --classes"
+                raise TooFewFilms(
+                    f"class {label} has {counted(int(have[column]), 'readable film')}, which leaves none for {name}",
+                    "Add films, ask for fewer in the other splits, or leave the class out by --classes",
                 )
     if (quota < 0).any():
         label = classes[int(np.argmin(quota.min(axis=0)))]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from plainfilm.core.files import real_path
-from plainfilm.core.manifest import read_table, shown
+from plainfilm.core.manifest import shown
+from plainfilm.core.tables import read_table
 from plainfilm.core.words import counted
 from plainfilm.errors import BadSource
 from plainfilm.prepare.listing import TABLE_COLUMNS, Listing, common_folder, known_split, listing

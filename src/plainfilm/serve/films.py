@@ -21,9 +21,8 @@ from plainfilm.errors import BadImage
 STANDARD_INPUT = "-"
 _LIST = "standard input"
 _EMPTY = "is a folder that holds no film"
-OUR_PICTURES = (
-    "plainfilm-heatmaps.json"  # lies in a folder of pictures that we drew of films: `heatmaps.py`, explain_jobs.py
-)
+# Lies in a folder of pictures that we drew of films: heatmaps.py, explain_jobs.py.
+OUR_PICTURES = "plainfilm-heatmaps.json"
 _MANIFESTS = ("manifest.csv", "manifest.parquet")
 _TABLES = (".csv", ".parquet")
 _CHUNK, _LONGEST_NAME = 1 << 16, 1 << 20  # bytes

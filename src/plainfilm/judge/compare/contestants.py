@@ -18,11 +18,12 @@ import numpy as np
 import pandas as pd
 
 from plainfilm.core.config import TrainConfig
-from plainfilm.core.manifest import read_table, shown
+from plainfilm.core.manifest import shown
 from plainfilm.core.metrics import softmax
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.ranking import Floats
 from plainfilm.core.run import Run
+from plainfilm.core.tables import read_table
 from plainfilm.errors import BadPredictions
 
 Kind = Literal["method", "table"]

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from plainfilm.core.manifest import read_table
 from plainfilm.core.page import (
     Html,
     Section,
@@ -25,6 +24,7 @@ from plainfilm.core.page import (
     table,
     texts,
 )
+from plainfilm.core.tables import read_table
 from plainfilm.core.words import counted
 from plainfilm.errors import BadManifest
 from plainfilm.prepare.duplicates import IDENTICAL
