@@ -12,7 +12,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from plainfilm.cli import app
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
@@ -20,7 +22,7 @@ from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig
 from warm import command
 
-COMMANDS = ("demo", "download", "prepare", "check", "explore", "train", "tune", "evaluate", "compare", "predict")
+COMMANDS = tuple(sorted(get_command(app).commands))  # type: ignore[attr-defined]
 QUICK = [
     "--model",
     "cnn-swish",
