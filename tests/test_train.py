@@ -264,6 +264,40 @@ def test_a_frozen_backbone_stays_as_it_was_and_thaws(manifest: Manifest, finishe
     assert not torch.equal(thawed["1.running_mean"], start["1.running_mean"])
 
 
+@pytest.mark.parametrize(("epochs", "timed", "foretell"), [(math.inf, True, 1), (1, False, 0), (0, False, 1)])
+def test_minutes_are_planned_by_steps_of_the_kind_that_is_to_come(
+    epochs: float, timed: bool, foretell: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = replace(TINY, frozen_epochs=epochs, minutes=5)
+    seen: list[bool] = []
+    learner = Learner.__new__(Learner)
+    learner.config, learner.train_places = config, np.arange(4)
+    learner.network, learner.average = torch.nn.Linear(1, 1), None
+    learner.optimizer = torch.optim.SGD(learner.network.parameters())
+    learner.take_step = lambda *_, is_frozen, **__: (seen.append(is_frozen), (0.5, 1))[1]  # type: ignore[method-assign]
+    learner.time_step(32)
+    told: list[int] = []
+    pace = SimpleNamespace(took_step=lambda size, seconds: told.append(size))
+    training = Training.__new__(Training)
+    training.config, training.learner, training.pace = config, learner, pace  # type: ignore[assignment]
+    learner.sizes, training.state = [32], State(schedule.Plan(10))
+    training.take_step(np.arange(4))
+    assert seen == [timed, epochs > 0] and len(told) == foretell
+
+
+def test_the_running_mean_of_a_frozen_network_is_that_of_its_head(finished_run: Run) -> None:
+    config = replace(finished_run.config, averaging=0.9)
+    network, average = (build_network(config, finished_run.classes) for _ in range(2))
+    learner = Learner.__new__(Learner)
+    learner.network, learner.average, learner.config = network, average, config
+    before = [value.clone() for value in average.state_dict().values()]
+    learner._move_average(0, is_frozen=True)
+    after = list(average.state_dict().values())
+    head = len(list(last_layer(average).state_dict()))
+    assert all(torch.equal(one, other) for one, other in zip(before[:-head], after[:-head], strict=True))
+    assert not torch.equal(before[-head], after[-head])
+
+
 @pytest.mark.slow
 def test_minutes_are_kept(manifest: Manifest, tmp_path: Path) -> None:
     begun = time.monotonic()

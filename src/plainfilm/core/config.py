@@ -148,6 +148,11 @@ class TrainConfig:
             raise BadConfig(f"imbalance is {','.join(self.imbalance)}: none stands alone")
 
     @property
+    def is_always_frozen(self) -> bool:
+        """Whether the last layer alone learns, from the first step to the end."""
+        return math.isinf(self.frozen_epochs)
+
+    @property
     def preprocess(self) -> Preprocess:
         """The recipe from pixels to input that these settings ask for."""
         recipe = {name: getattr(self, name) for name in ("size", "fit", "contrast", "gamma", "region")}

@@ -95,8 +95,7 @@ class Learner:
         if self.config.clip_norm:
             self.fabric.clip_gradients(self._forward, self._stepper, max_norm=self.config.clip_norm)
         self._stepper.step()
-        if self.average is not None:
-            _move_average(self.average, self.network, self.config.averaging, step)
+        self._move_average(step, is_frozen)
         return loss.item(), right
 
     @torch.no_grad()
@@ -124,11 +123,11 @@ class Learner:
         return self.config.size if self.config.progressive == "crop" else size
 
     def time_step(self, size: int) -> float:
-        """Seconds that one step takes; the learner is as before afterwards."""
+        """Seconds that one step takes, of the kind that the training ends with; the learner is as before afterwards."""
         kept = copy.deepcopy((self.network.state_dict(), self.optimizer.state_dict(), self.average))
         begun = time.monotonic()
         films = self.train_places[: self.config.batch_size]
-        self.take_step(films, size=size, step=0, rate=self.config.learning_rate, is_frozen=False)
+        self.take_step(films, size=size, step=0, rate=self.config.learning_rate, is_frozen=self.config.is_always_frozen)
         seconds = time.monotonic() - begun
         self.network.load_state_dict(kept[0])
         self.optimizer.load_state_dict(kept[1])
@@ -171,6 +170,20 @@ class Learner:
         for parameter in head.parameters():
             parameter.requires_grad_(True)
 
+    @torch.no_grad()
+    def _move_average(self, step: int, is_frozen: bool) -> None:
+        """Running mean of the weights (Polyak & Juditsky 1992), quicker at the start, so that the first steps do not linger."""
+        if self.average is None:
+            return
+        decay = min(self.config.averaging, (1 + step) / (10 + step))
+        learning = [last_layer(one) if is_frozen else one for one in (self.average, self.network)]  # all else stays
+        pairs = list(zip(*(one.state_dict().values() for one in learning), strict=True))
+        floats = [(mean, value) for mean, value in pairs if mean.is_floating_point()]
+        torch._foreach_lerp_([mean for mean, _ in floats], [value for _, value in floats], 1 - decay)
+        for mean, value in pairs:
+            if not mean.is_floating_point():
+                mean.copy_(value)
+
     def _whiten_first_layers(self) -> None:
         """A network from scratch begins with, and keeps, the principal patterns of its training films."""
         config = self.config
@@ -211,15 +224,3 @@ def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
     return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=True)
-
-
-@torch.no_grad()
-def _move_average(average: nn.Module, network: nn.Module, decay: float, step: int) -> None:
-    """Running mean of the weights (Polyak & Juditsky 1992), quicker at the start, so that the first steps do not linger."""
-    decay = min(decay, (1 + step) / (10 + step))
-    pairs = list(zip(average.state_dict().values(), network.state_dict().values(), strict=True))
-    floats = [(mean, value) for mean, value in pairs if mean.is_floating_point()]
-    torch._foreach_lerp_([mean for mean, _ in floats], [value for _, value in floats], 1 - decay)
-    for mean, value in pairs:
-        if not mean.is_floating_point():
-            mean.copy_(value)

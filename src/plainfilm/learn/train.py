@@ -183,7 +183,8 @@ class Training:
         state.seen += len(films)
         state.step += 1
         state.batch += 1
-        self.pace.took_step(size, time.monotonic() - begun)
+        if is_frozen == config.is_always_frozen:  # a step before the backbone thaws foretells none after it
+            self.pace.took_step(size, time.monotonic() - begun)
 
     def _first_state(self) -> State:
         """Where the checkpoint left off, or the beginning."""
