@@ -239,6 +239,7 @@ def test_the_recipe_of_the_model_inside_by_name_and_published_ones_elsewhere() -
         config_of(Path("defualt"), {}, None)
 
 
+@pytest.mark.slow
 def test_resuming_on_the_command_line(manifest: Manifest, tmp_path: Path) -> None:
     assert manifest.path is not None
     said = _one_line("train", manifest.path, "-o", tmp_path / "run", *QUICK, "--resume")

@@ -175,6 +175,7 @@ def test_a_manifest_that_was_edited_says_so(manifest: Manifest, tmp_path: Path) 
     assert Manifest.open(written.path).is_changed
 
 
+@pytest.mark.slow
 def test_a_full_disk_during_training_is_one_line(manifest: Manifest, tmp_path: Path) -> None:
     pytest.importorskip("torch")
     assert manifest.path is not None

@@ -108,6 +108,7 @@ class TestFilm:
         assert lies.downwards["COVID"] > 0.06
         assert lies.fineness["Viral Pneumonia"] > 1.5 * lies.fineness[["COVID", "Lung_Opacity"]].max()
 
+    @pytest.mark.slow
     def test_no_class_can_be_told_from_outside_the_lungs(self):
         films, lungs, labels = [], [], []
         for label, finding in enumerate(FINDINGS):

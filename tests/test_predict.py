@@ -453,6 +453,7 @@ def _many(folder: Path, phantoms: Path, count: int) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_and_ends_in_the_same_bytes(
     bundle_path: Path, phantoms: Path, tmp_path: Path
 ) -> None:

@@ -213,6 +213,7 @@ def _levels_of_weights(graph: onnx.ModelProto) -> list[NDArray[np.int8]]:
     ]
 
 
+@pytest.mark.slow
 def test_the_same_films_give_the_same_network(tmp_path: Path) -> None:
     films, label = _phantoms(8)
     before = _trained("cnn-plain", tmp_path, films, label)

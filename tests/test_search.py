@@ -34,6 +34,13 @@ def test_the_usual_five_are_searched_around_the_settings_given() -> None:
 
 def test_what_is_typed_is_fixed_and_what_is_named_is_searched() -> None:
     assert _names(search_of(SCRATCH, ["size", "model"], [], [])) == ["learning_rate", "weight_decay", "augment"]
+    assert _names(search_of(SCRATCH, ["size", "augment_rotation"], [], [])) == [
+        "learning_rate",
+        "weight_decay",
+        "model",
+    ]
+    with pytest.raises(BadConfig, match="--augment-rotation is fixed, and augment, which is searched, multiplies it"):
+        search_of(SCRATCH, ["augment_rotation"], [], ["augment=0..3"])
     assert _names(search_of(SCRATCH, [], ["size"], [])) == ["size"]
     assert _names(search_of(SCRATCH, [], ["size"], ["dropout=0..0.5"])) == ["size", "dropout"]
     assert search_of(SCRATCH, [], [], ["learning-rate=1e-5..1e-2:log"]).texts["learning_rate"] == "1e-05..0.01:log"

@@ -332,6 +332,48 @@ def test_a_training_stops_at_the_time_given_and_goes_on(manifest: Manifest, tmp_
     ]
 
 
+def test_ctrl_c_while_it_ends_stops_what_would_follow_and_loses_nothing(manifest: Manifest, tmp_path: Path) -> None:
+    def asks(epoch: Mapping[str, object]) -> bool:
+        if epoch["epoch"] == TINY.epochs:
+            os.kill(os.getpid(), signal.SIGINT)
+        return False
+
+    with pytest.raises(Interrupted, match="had just ended; go on with --resume"):
+        train(manifest, tmp_path / "run", TINY, watch=asks)
+    run = train(manifest, tmp_path / "run", TINY, resume=True)
+    assert run.is_complete and len(run.history()) == TINY.epochs
+
+
+def test_the_time_is_laid_out_again_within_an_epoch(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plainfilm.learn.train._REPLAN_SECONDS", 0.0)
+    places: list[int] = []
+    monkeypatch.setattr(Training, "_replan", lambda self: places.append(self.state.batch))
+    train(manifest, tmp_path / "run", replace(TINY, epochs=1, batch_size=4))
+    assert len(places) > 3 and places == [*range(1, len(places)), 0]
+
+
+def test_what_torch_cannot_do_is_one_line_with_advice_and_takes_no_name(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for said, advised in (
+        (RuntimeError("Given input size: (512x1x1). Output size is too small"), "take a larger --size"),
+        (
+            ValueError("Expected more than 1 value per channel when training, got [1, 8]"),
+            "larger --size or --batch-size",
+        ),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "lower --batch-size"),
+    ):
+        monkeypatch.setattr(Learner, "take_step", lambda *_, said=said, **__: (_ for _ in ()).throw(said))
+        with pytest.raises(BadConfig, match=advised):
+            train(manifest, tmp_path / "run", TINY)
+        assert not (tmp_path / "run").exists()
+    monkeypatch.setattr(Learner, "take_step", lambda *_, **__: (_ for _ in ()).throw(RuntimeError("a defect of ours")))
+    with pytest.raises(RuntimeError, match="a defect of ours"):
+        train(manifest, tmp_path / "run", TINY)
+
+
 def test_tensorboard_when_asked(manifest: Manifest, tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
     run = train(manifest, tmp_path / "run", replace(TINY, epochs=1), tensorboard=True)
@@ -394,6 +436,13 @@ def test_batches_hold_every_film_once_and_no_film_is_alone() -> None:
     assert sorted(np.concatenate(batches)) == list(range(97))
     assert {len(batch) for batch in batches} == {24, 25}
     assert not np.array_equal(batches[0], sampling.batches_of_epoch(labels, 32, ("none",), 0, 1)[0])
+
+
+def test_an_odd_film_in_batches_of_two_makes_one_of_three() -> None:
+    labels = np.zeros(9, np.int64)
+    sizes = [len(batch) for batch in sampling.batches_of_epoch(labels, 2, (), 0, 0)]
+    assert sorted(sizes) == [2, 2, 2, 3] and sampling.steps_an_epoch(9, 2) == 4
+    assert [sampling.steps_an_epoch(films, 1) for films in (1, 9)] == [1, 9] and sampling.steps_an_epoch(1, 2) == 1
 
 
 def test_unequal_classes() -> None:
@@ -503,6 +552,7 @@ def test_a_resumed_training_keeps_back_the_same_time_for_its_evaluation(
         val_places=range(10),
         networks={},
         optimizer=None,
+        scale_as=lambda scaling: None,
     )
 
     def begun() -> Training:

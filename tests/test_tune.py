@@ -25,7 +25,7 @@ from plainfilm.core.run import Run
 from plainfilm.core.search import Search, Values, range_of, search_of
 from plainfilm.core.study import Study
 from plainfilm.core.trials import Trial, Tuned, ranked
-from plainfilm.errors import BadConfig, BadManifest, BadRun, CannotWrite, WeightsUnavailable
+from plainfilm.errors import BadConfig, BadManifest, BadRun, CannotWrite, Interrupted, WeightsUnavailable
 
 pytest.importorskip("torch")
 pytest.importorskip("optuna")
@@ -356,6 +356,23 @@ def test_ctrl_c_lays_the_trial_down_and_it_goes_on_where_it_stood(manifest: Mani
     tuning = tune(manifest, study.directory, None, trials=1, resume=True, repeats=5)
     assert history.read_text().splitlines()[: len(before)] == before
     assert [trial.state for trial in tuning.tuned.trials] == ["complete"]
+
+
+def test_ctrl_c_while_a_trial_ends_keeps_it_and_stops(
+    manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = tune_module.train
+
+    def asked_at_its_end(*arguments: object, **options: object) -> Run:
+        whole(*arguments, **options)  # type: ignore[arg-type]
+        raise Interrupted("stopped when the training had just ended")
+
+    monkeypatch.setattr(tune_module, "train", asked_at_its_end)
+    with pytest.raises(Interrupted):
+        tune(manifest, tmp_path / "study", SEARCH, trials=3, repeats=10)
+    study = Study.open(tmp_path / "study")
+    (trial,) = TrialStore(study / "study.journal", study.search).trials()
+    assert trial.state == "complete" and math.isfinite(trial.score)
 
 
 def test_the_time_given_is_kept_and_what_trains_then_goes_on_later(manifest: Manifest, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,7 +26,7 @@ from plainfilm.core.manifest import SPLITS, Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run, first_place
-from plainfilm.errors import BadImage, BadRun, MissingExtra
+from plainfilm.errors import BadImage, BadManifest, BadRun, Interrupted, MissingExtra
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.sections.settings import Augment, Example
 from plainfilm.serve.films import films_below
@@ -76,27 +76,44 @@ def train_runs(
         )
     columns = list(splits) or [config.split]
     several = len(columns) > 1 or seeds > 1
+    places = {
+        (column, seed): directory / f"{column}-seed{seed}" if several else directory
+        for column in columns
+        for seed in range(config.seed, config.seed + seeds)
+    }
+    _refuse_wrong_places(manifest, directory, places, resume)
     chosen = (*SPLITS,) if read_test else ("train", "val")
     evaluations = []
-    for column in columns:
-        for seed in range(config.seed, config.seed + seeds):
-            each = replace(config, split=column, seed=seed)
-            place = directory / f"{column}-seed{seed}" if several else directory
-            if several:
-                out.say(f"{place}")
-            run = train(
-                manifest,
-                place,
-                each,
-                resume=resume,
-                allow_leaks=allow_leaks,
-                tensorboard=tensorboard,
-                started=time.monotonic() if several or started is None else started,
-                evaluated_films=sum(len(manifest.split(name, column)) for name in chosen if column in manifest.films),
-                progress=out,
-            )
-            evaluations.append(evaluate_run(run, manifest, splits=chosen, progress=out))
+    for (column, seed), place in places.items():
+        if several:
+            out.say(f"{place}")
+        run = train(
+            manifest,
+            place,
+            replace(config, split=column, seed=seed),
+            resume=resume,
+            allow_leaks=allow_leaks,
+            tensorboard=tensorboard,
+            started=time.monotonic() if several or started is None else started,
+            evaluated_films=sum(len(manifest.split(name, column)) for name in chosen if column in manifest.films),
+            progress=out,
+        )
+        evaluations.append(evaluate_run(run, manifest, splits=chosen, progress=out))
     return evaluations
+
+
+def _refuse_wrong_places(
+    manifest: Manifest, directory: Path, places: Mapping[tuple[str, int], Path], resume: bool
+) -> None:
+    """Refuse before hours of training what would stop a later run of several: its split column, its folder."""
+    for (column, _), place in places.items():
+        if column not in manifest.split_columns:
+            known = ", ".join(manifest.split_columns)
+            raise BadManifest(f'has no split column "{column}"; it has {known}', manifest.path)
+        if not resume:
+            Run.refuse_taken(place)
+    if resume and len(places) == 1 and not Run.is_run(directory) and any(map(Run.is_run, directory.iterdir())):
+        raise BadRun("holds several runs: to go on with them, give --splits and --seeds as at first", directory)
 
 
 def train_first(
@@ -303,9 +320,11 @@ def run_demo(
     make_directory(directory)
     try:
         return _demo(directory, phantoms, films_per_class, seed, out)
-    except BaseException:  # Ctrl-C too: the same command is to work again
+    except BaseException as error:  # Ctrl-C too: the same command is to work again
         for entry in ("phantoms", "data", "run"):
             shutil.rmtree(directory / entry, ignore_errors=True)
+        if isinstance(error, Interrupted):
+            raise Interrupted("stopped; nothing is kept, and the same command begins anew") from None
         raise
 
 

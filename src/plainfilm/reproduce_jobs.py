@@ -20,6 +20,7 @@ from plainfilm.core.run import Run
 from plainfilm.core.words import counted, in_minutes, one_line
 from plainfilm.errors import BadRun, Interrupted, PlainfilmError
 from plainfilm.jobs import evaluate_run, require_extra
+from plainfilm.learn.failures import OF_SETTINGS
 from plainfilm.prepare.recipe_films import leaking, recipe_films, split_counts
 from plainfilm.reproduce_checks import (
     MANIFEST,
@@ -173,7 +174,7 @@ def _trained(
             evaluate_run(run, manifest, splits=("val", "test") if is_quick else SPLITS, progress=progress)
     except Interrupted:
         raise
-    except (PlainfilmError, RuntimeError, MemoryError) as error:  # torch has no kind of its own for memory or devices
+    except (PlainfilmError, *OF_SETTINGS) as error:  # torch has no kind of its own for memory or devices
         problem = one_line(" ".join(str(error).split()) or type(error).__name__)
         progress.say(f"{training.network.name}, {training.way}: failed: {problem}")
         return replace(row, problem=problem), None, without_lungs

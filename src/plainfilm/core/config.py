@@ -76,7 +76,7 @@ class TrainConfig:
 
     augment_flip: float = _setting(0.5, "augment", "share of films mirrored left to right", low=0, high=1)
     augment_share: float = _setting(
-        0.7, "augment", "share of films that are varied at all, but for the flip", low=0, high=1
+        0.7, "augment", "share of films that are moved, and whose grey levels are varied", low=0, high=1
     )
     augment_rotation: float = _setting(7.0, "augment", "rotation, degrees to either side", low=0, high=180)
     augment_zoom: float = _setting(0.08, "augment", "zoom, share to either side", low=0, high=0.9)

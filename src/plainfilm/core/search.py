@@ -175,6 +175,10 @@ def search_of(config: TrainConfig, fixed: Sequence[str], names: Sequence[str], o
     for name in wanted:
         if name in fixed:
             raise BadConfig(f"--{_dashed(name)} is both fixed and searched: leave out one of them")
+        if name == AUGMENT and (typed := sorted(set(fixed) & set(STRENGTHS))):
+            raise BadConfig(
+                f"--{_dashed(typed[0])} is fixed, and augment, which is searched, multiplies it: leave out one"
+            )
     return Search(
         config, tuple(range_of(name, given[name]) if name in given else usual_range(name, config) for name in wanted)
     )
@@ -188,9 +192,7 @@ def search_again(begun: Search, settings: Mapping[str, Any], names: Sequence[str
     """
     config = begun.config.with_changes(settings, TYPED)
     given = [_parted(text)[0] for text in over]
-    kept = {
-        name: text for name, text in begun.texts.items() if not names and name not in settings and name not in given
-    }
+    kept = {name: text for name, text in begun.texts.items() if not names and name not in (*settings, *given)}
     return search_of(
         config, list(settings), names or [*kept, *given], [*over, *(f"{name}={kept[name]}" for name in kept)]
     )
@@ -241,7 +243,9 @@ def _is_open(name: str, config: TrainConfig, fixed: Sequence[str]) -> bool:
         return False
     if name == "size" and len(_sizes(config.size)) < 2:
         return False
-    return name not in fixed and not (name == AUGMENT and not any(getattr(config, one) for one in STRENGTHS))
+    if name == AUGMENT and (set(fixed) & set(STRENGTHS) or not any(getattr(config, one) for one in STRENGTHS)):
+        return False
+    return name not in fixed
 
 
 def _tenfold(name: str, middle: float, highest: float) -> Range:
@@ -314,13 +318,8 @@ def _read(name: str, text: str) -> Value:
             return int(text)
         return float(text) if isinstance(default, float) else text
     except (KeyError, ValueError):
-        kind = (
-            "true or false"
-            if isinstance(default, bool)
-            else "a whole number"
-            if isinstance(default, int)
-            else "a number"
-        )
+        kinds = {bool: "true or false", int: "a whole number"}
+        kind = kinds.get(type(default), "a number")
         raise BadConfig(f'--over {_dashed(name)}: "{text}" is not {kind}') from None
 
 

@@ -27,7 +27,7 @@ def augment(
     """Vary each film of a batch.
 
     films: (B, 1, H, W) float32 in 0..1.
-    strength: (B,) factor on every bound, 1 for the settings as they are; flip and erasing are shares and stay as they are.
+    strength: (B,) factor on every bound, 1 for the settings as they are; flip, erasing, swap and border are shares and stay so.
     generator: of the CPU, so that all devices draw the same values.
     Returns (B, 1, H, W) float32 in 0..1.
     """

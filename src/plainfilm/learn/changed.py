@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from plainfilm.core.network import Scores, joined
 from plainfilm.core.preprocess import Preprocess
-from plainfilm.core.progress import Task
+from plainfilm.core.progress import Silence, Task
 from plainfilm.core.run import Run
-from plainfilm.learn.device import chosen_device
+from plainfilm.learn.device import device_of
 from plainfilm.learn.infer import network_input, scores_of
 from plainfilm.learn.model import load_network
 
@@ -26,7 +26,7 @@ class Asked:
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self.device = chosen_device(run.config.device)
+        self.device = device_of(run, Silence())
         self.network = load_network(run).to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property

@@ -80,12 +80,13 @@ def _below(tensors: dict[str, torch.Tensor], name: str) -> dict[str, torch.Tenso
 
 
 def _load_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
-    """Fill the optimizer's state, each tensor in the memory layout of its parameter."""
-    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    """Fill the optimizer's state, each tensor in the memory layout of its parameter; a fused optimizer counts on the device."""
+    parameters = [(each, group) for group in optimizer.param_groups for each in group["params"]]
     for key, value in tensors.items():
         index, _, name = key.partition("/")
-        parameter = parameters[int(index)]
+        parameter, group = parameters[int(index)]
         if value.shape == parameter.shape:
             optimizer.state[parameter][name] = torch.empty_like(parameter).copy_(value)
         else:
-            optimizer.state[parameter][name] = value.to(parameter.device if value.ndim else value.device)
+            is_there = value.ndim or group.get("fused") or group.get("capturable")
+            optimizer.state[parameter][name] = value.to(parameter.device) if is_there else value

@@ -11,6 +11,8 @@ import torch
 from torch import nn
 
 from plainfilm.core.config import TrainConfig
+from plainfilm.core.progress import Progress
+from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig
 
 if TYPE_CHECKING:
@@ -49,6 +51,18 @@ def chosen_device(name: str) -> torch.device:
     if device.type == "cpu":
         _keep_freed_memory()
     return device
+
+
+def device_of(run: Run, progress: Progress) -> torch.device:
+    """The device to ask a trained network on: the one that trained it, or where that is not here, the best that is; it is said."""
+    try:
+        return chosen_device(run.config.device)
+    except BadConfig:
+        device = chosen_device("auto")
+        progress.say(
+            f"{run.directory} was trained on {run.config.device}, which is not here: it is asked on {device.type}"
+        )
+        return device
 
 
 @functools.cache

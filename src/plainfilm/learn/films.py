@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,14 +18,15 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from plainfilm.core.files import make_directory, read_json, write_json, written_whole
+from plainfilm.core.cache_folder import cache_folder, remove_abandoned, reserve
+from plainfilm.core.files import read_json, write_json, written_whole
 from plainfilm.core.image import pixel_sha256, read_film
 from plainfilm.core.lungs import NO_LUNGS, find_lungs, segmenter_version
 from plainfilm.core.manifest import Manifest, shown
 from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Progress
 from plainfilm.core.words import counted
-from plainfilm.errors import BadImage, BadManifest, CannotWrite
+from plainfilm.errors import BadImage, BadManifest
 
 _FORMAT_VERSION = 1
 _CHUNK = 128
@@ -74,12 +73,15 @@ def cache_films(
     """
     shape = (len(rows), preprocess.size, preprocess.size)
     name = f"films-{preprocess.size}px-{_key(rows, preprocess)}.npy"
-    folder = _writable_cache_folder(manifest)
+    assert manifest.path is not None
+    folder = cache_folder(manifest.path.parent)
     path = folder / name
     listed = path.with_suffix(".no-lungs.json")
     if not path.exists() or (preprocess.looks_for_lungs and not listed.exists()):
+        remove_abandoned(folder)
         with written_whole(path) as temporary:
             pixels = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+            reserve(temporary)
             has_lungs = _decode_into(pixels, manifest, rows, preprocess, progress)
             pixels.flush()
             del pixels
@@ -147,14 +149,3 @@ def _key(rows: pd.DataFrame, preprocess: Preprocess) -> str:
     digest = hashlib.sha256(json.dumps(recipe, sort_keys=True).encode())
     digest.update("\n".join(rows["sha256"]).encode())
     return digest.hexdigest()[:16]
-
-
-def _writable_cache_folder(manifest: Manifest) -> Path:
-    """cache/ beside the manifest; where that is protected, a folder among the system's temporary files."""
-    assert manifest.path is not None
-    try:
-        folder = make_directory(manifest.path.parent / "cache")
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except (CannotWrite, OSError):
-        return make_directory(Path(tempfile.gettempdir()) / "plainfilm-cache")

@@ -26,7 +26,7 @@ from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Progress
 from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadImage, BadManifest, BadRun
-from plainfilm.learn.device import chosen_device
+from plainfilm.learn.device import device_of
 from plainfilm.learn.films import FilmCache, cache_films
 from plainfilm.learn.heatmaps import MapSource, heatmaps, map_source
 from plainfilm.learn.model import last_layer, load_network
@@ -39,7 +39,7 @@ class TorchNetwork:
 
     def __init__(self, run: Run, progress: Progress) -> None:
         self._preprocess = run.preprocess
-        self._device = chosen_device(run.config.device)
+        self._device = device_of(run, progress)
         self.module = _ready(run, self._device, progress)
         self._lock = Lock()  # a hook on the last layer hears every caller
 
@@ -123,9 +123,7 @@ def predict_manifest(
     rows = ok[ok[column].isin(splits) & (ok["label"] != "")]
     if len(rows) == 0:
         raise BadManifest(f"no readable, labelled film is in {column} {', '.join(splits)}", manifest.path)
-    cache = cache_films(
-        manifest, cacheable(manifest, column), run.preprocess, chosen_device(run.config.device), progress
-    )
+    cache = cache_films(manifest, cacheable(manifest, column), run.preprocess, device_of(run, progress), progress)
     places = np.flatnonzero(cache.rows["image_id"].isin(set(rows["image_id"])))
     predictions = _scored(run, manifest, cache, places, progress)
     table = predictions.table.assign(
@@ -142,7 +140,7 @@ def predict_all(run: Run, manifest: Manifest, progress: Progress) -> Predictions
     rows = manifest.ok
     if len(rows) == 0:
         raise BadManifest("has no readable film", manifest.path)
-    cache = cache_films(manifest, rows, run.preprocess, chosen_device(run.config.device), progress)
+    cache = cache_films(manifest, rows, run.preprocess, device_of(run, progress), progress)
     return _scored(run, manifest, cache, np.arange(len(rows)), progress)
 
 

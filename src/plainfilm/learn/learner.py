@@ -42,7 +42,8 @@ class Learner:
         self.device = self.fabric.device
         self.network.to(memory_format=torch.channels_last)
         self.sizes = _sizes_taken(self.network, self.config)
-        self.optimizer = _optimizer(self.network, self.config)
+        self._scaler = getattr(self.fabric._precision, "scaler", None)  # of the loss, in float16
+        self.optimizer = _optimizer(self.network, self.config, is_fused=self._scaler is None)
         self._forward: Any
         self._forward, self._stepper = self.fabric.setup(self.network, self.optimizer)
         self.average = copy.deepcopy(self.network).eval() if self.config.averaging else None
@@ -72,6 +73,16 @@ class Learner:
         """What a checkpoint holds, by name."""
         return {"network": self.network, **({"average": self.average} if self.average is not None else {})}
 
+    @property
+    def scaling(self) -> dict[str, float]:
+        """How the loss is scaled in float16, for a checkpoint; empty in other arithmetic."""
+        return dict(self._scaler.state_dict()) if self._scaler is not None else {}
+
+    def scale_as(self, scaling: dict[str, float]) -> None:
+        """Scale the loss on as `scaling` says."""
+        if self._scaler is not None and scaling:
+            self._scaler.load_state_dict(scaling)
+
     def take_step(
         self,
         films: NDArray[np.int64],
@@ -93,7 +104,9 @@ class Learner:
         self._stepper.zero_grad()
         self.fabric.backward(loss)
         if self.config.clip_norm:
-            self.fabric.clip_gradients(self._forward, self._stepper, max_norm=self.config.clip_norm)
+            # Not finite: in float16 the step is left out and the scale lowered; elsewhere the loss tells of it.
+            norm = self.config.clip_norm
+            self.fabric.clip_gradients(self._forward, self._stepper, max_norm=norm, error_if_nonfinite=False)
         self._stepper.step()
         self._move_average(step, is_frozen)
         return loss.item(), right
@@ -212,15 +225,15 @@ def _sizes_taken(network: nn.Module, config: TrainConfig) -> list[int]:
     return sizes
 
 
-def _optimizer(network: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """Weights decay; biases and the scales of normalisation do not."""
+def _optimizer(network: nn.Module, config: TrainConfig, *, is_fused: bool) -> torch.optim.Optimizer:
+    """Weights decay; biases and the scales of normalisation do not. A fused one cannot be clipped where the loss is scaled."""
     parameters = list(network.parameters())
     groups: list[dict[str, Any]] = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if config.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=config.learning_rate, fused=True)
+        return torch.optim.Adam(groups, lr=config.learning_rate, fused=is_fused)
     if config.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=True)
+        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=is_fused)
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9, nesterov=True, fused=is_fused)

@@ -19,7 +19,7 @@ def seed_of(seed: int, *place: int) -> int:
 def batches_of_epoch(
     label_index: NDArray[np.int64], batch_size: int, imbalance: Sequence[str], seed: int, epoch: int
 ) -> list[NDArray[np.int64]]:
-    """The films of one epoch, in batches that differ in size by one at most (so no batch is a lonely film).
+    """The films of one epoch, in batches that differ in size by one at most, none a lonely film.
 
     label_index: (N,) of the training films. Returns positions in 0..N-1. With imbalance "sampling" each class is drawn with
     the same chance, with replacement; else every film comes once.
@@ -35,8 +35,9 @@ def batches_of_epoch(
 
 
 def steps_an_epoch(films: int, batch_size: int) -> int:
-    """Steps an epoch: every film once, in batches of at most `batch_size`."""
-    return -(-films // batch_size)
+    """Steps an epoch: every film once, in batches of at most `batch_size`; of 2, an odd film makes one batch of 3."""
+    steps = -(-films // batch_size)
+    return steps if batch_size == 1 else min(steps, max(1, films // 2))
 
 
 def class_weights(label_index: NDArray[np.int64], classes: int, imbalance: Sequence[str]) -> torch.Tensor | None:

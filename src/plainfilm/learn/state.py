@@ -15,8 +15,8 @@ class State:
 
     step, epoch: done so far, from the start. batch: done in this epoch.
     plan: how far to go. best_score, best_epoch: of the epochs at full size. stale: epochs at full size without gain.
-    rate_factor: what plateau left of the learning rate. loss_sum, right, seen: of this epoch so far.
-    seconds: spent so far, over all resumes. film_seconds: that scoring a film takes; 0 where it was not timed.
+    rate_factor: what plateau left of the learning rate. loss_sum, right, seen: of this epoch so far. scaling: of the loss, in
+    float16. seconds: spent so far, over all resumes. film_seconds: that scoring a film takes; 0 where it was not timed.
     history: one mapping an epoch.
     """
 
@@ -31,6 +31,7 @@ class State:
     loss_sum: float = 0.0
     right: int = 0
     seen: int = 0
+    scaling: dict[str, float] = field(default_factory=dict)
     seconds: float = 0.0
     film_seconds: float = 0.0
     history: list[dict[str, Any]] = field(default_factory=list)

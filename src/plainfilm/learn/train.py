@@ -27,6 +27,7 @@ from plainfilm.core.words import in_minutes
 from plainfilm.errors import BadConfig, BadRun, Interrupted, PlainfilmError
 from plainfilm.learn.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from plainfilm.learn.epoch_shown import epoch_line, tensorboard_of
+from plainfilm.learn.failures import OF_SETTINGS, advice
 from plainfilm.learn.films import cache_films
 from plainfilm.learn.infer import cacheable
 from plainfilm.learn.interrupt import asked_to_stop
@@ -43,6 +44,7 @@ Watch = Callable[[Mapping[str, Any]], bool]
 GIVEN_UP = "who watched it"  # how a training ended that its Watch ended
 _CHECKPOINT_SECONDS = 30.0
 _EPOCH_CHECKPOINT_SECONDS = 5.0  # at the end of an epoch
+_REPLAN_SECONDS = 2.0  # within an epoch: a short training has no other
 _IMPROVED_BY = 1e-5
 
 
@@ -72,19 +74,22 @@ def train(
     watch: is told of each epoch, and may end the training there.
     Raises BadConfig, BadManifest, BadRun, WeightsUnavailable; Interrupted on Ctrl-C or SIGTERM, after a checkpoint was written.
     """
-    out: Progress = progress or Silence()
-    run = open_run(manifest, Path(directory), config, resume, allow_leaks)
+    run, out = open_run(manifest, Path(directory), config, resume, allow_leaks), progress or Silence()
     if run.is_complete:
         out.say(f"{run.directory} is finished already")
         return run
     with run.locked(), asked_to_stop(until) as stop:
         remove_half_written(run.directory)
         try:
-            training = _ready(run, manifest, started, evaluated_films, steps, stop, out, tensorboard, watch)
-        except PlainfilmError:
-            take_back_run(run)
+            _ready(run, manifest, started, evaluated_films, steps, stop, out, tensorboard, watch).go()
+        except (PlainfilmError, *OF_SETTINGS) as error:
+            if not isinstance(error, Interrupted):
+                take_back_run(run)
+            if why := "" if isinstance(error, PlainfilmError) else advice(error, config):
+                raise BadConfig(why) from error
             raise
-        training.go()
+        if stop.is_set() and time.monotonic() < until:
+            raise Interrupted("stopped when the training had just ended; go on with --resume")
     return run
 
 
@@ -134,7 +139,7 @@ class Training:
     def go(self) -> None:
         """Train from where the state stands to the end."""
         state = self.state
-        begun = last_saved = time.monotonic()
+        begun = last_saved = last_planned = time.monotonic()
         earlier = state.seconds
         with self.progress.task("Training", self._films_left()) as task:
             while (state.step < state.plan.last_step or state.batch) and not self._is_enough():
@@ -153,6 +158,9 @@ class Training:
                     if time.monotonic() - last_saved > _CHECKPOINT_SECONDS:
                         self._save()
                         last_saved = time.monotonic()
+                    if time.monotonic() - last_planned > _REPLAN_SECONDS:
+                        self._replan()
+                        last_planned = time.monotonic()
                 self._end_epoch()
                 self._replan()
                 if time.monotonic() - last_saved > _EPOCH_CHECKPOINT_SECONDS:
@@ -193,6 +201,7 @@ class Training:
             state = State.from_facts(load_checkpoint(path, self.learner.networks, self.learner.optimizer))
             self.run.write_history(state.history)
             self.pace.resumed(state.seconds, state.film_seconds)
+            self.learner.scale_as(state.scaling)
             self.progress.say(f"Going on in epoch {state.epoch + 1}, at step {state.step} of {state.plan.last_step}")
             return state
         if self.run.history():
@@ -318,6 +327,7 @@ class Training:
 
     def _save(self) -> None:
         path = self.run / "checkpoint.safetensors"
+        self.state.scaling = self.learner.scaling
         save_checkpoint(path, self.learner.networks, self.learner.optimizer, asdict(self.state))
 
     def _films_left(self) -> int:

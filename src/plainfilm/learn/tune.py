@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from filelock import FileLock
 
-from plainfilm.core.config import TrainConfig
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.progress import Progress
 from plainfilm.core.run import Run
@@ -28,6 +27,7 @@ from plainfilm.core.trials import Trial, is_hopeless, ranked
 from plainfilm.core.words import one_line
 from plainfilm.errors import BadConfig, BadRun, Interrupted, WeightsUnavailable
 from plainfilm.learn.device import chosen_device
+from plainfilm.learn.failures import OF_SETTINGS, advice
 from plainfilm.learn.films import cache_films
 from plainfilm.learn.infer import cacheable
 from plainfilm.learn.interrupt import asked_to_stop
@@ -38,9 +38,7 @@ from plainfilm.learn.trial_store import TrialStore
 
 _MOST_BEGINNINGS = 3  # of a trial whose process dies under it
 # What a trial's settings may be to blame for: the study goes on. All else (a full disk, films that are gone) ends it.
-_OF_A_TRIAL = (BadRun, BadConfig, WeightsUnavailable, RuntimeError, ValueError, AssertionError, MemoryError)
-
-_TOO_SMALL = ("Output size is too small", "Kernel size can't be greater than actual input size")  # as torch says it
+_OF_A_TRIAL = (BadRun, BadConfig, WeightsUnavailable, *OF_SETTINGS)
 
 
 def check_networks(search: Search, classes: tuple[str, ...], progress: Progress) -> None:
@@ -169,12 +167,16 @@ class _Training:
                 progress=self.progress,
             )
         except (Interrupted, KeyboardInterrupt):
+            if Run.is_run(place) and Run.open(place).is_complete:  # asked to stop while it ended
+                self._note_end(Run.open(place))
+                raise
             self.store.count_beginnings(self.trial, -1)
             if time.monotonic() < self.until:
                 raise
             return
         except _OF_A_TRIAL as error:
-            why = one_line(_why(error, self.config))
+            why = one_line(advice(error, self.config) or str(error) or type(error).__name__)
+            why = why.replace("--minutes ", "--trial-minutes ")
             self.store.end(self.trial, "failed", why=why, seconds=round(time.monotonic() - begun, 1))
             self.progress.say(f"trial {self.trial.number} failed: {why}")
             self._let_go()
@@ -221,17 +223,6 @@ class _Training:
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-
-
-def _why(error: Exception, config: TrainConfig) -> str:
-    """What a trial failed by, and what to do where that is known."""
-    said = str(error) or type(error).__name__
-    if any(sign in said for sign in _TOO_SMALL):
-        return (
-            f"films of size {config.size} are too small for network {config.model}, whose layers shrink them to nothing; "
-            f"search larger sizes, or another network (torch said: {said})"
-        )
-    return said
 
 
 def _drop_weights(study: Study, trials: list[Trial], keep: int) -> None:

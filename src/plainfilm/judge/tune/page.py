@@ -164,8 +164,8 @@ def _reading(tuned: Tuned) -> Iterator[Html]:
         "are worth, only films that chose nothing can tell: train with best.toml, then read the test split once.",
         "Interval": "How far the score would move with other films of the same kind (95%, bootstrap over groups). It does not hold "
         "the spread over seeds, nor what choosing has added.",
-        "Pruned": "Given up when, after a fifth of its course or later, its best score was below the middle of what the complete "
-        "trials had reached at the same share of theirs. A slow starter may be lost that way.",
+        "Pruned": "Given up when, after a fifth of its course or later, its best score was worse than the middle of what the "
+        "complete trials had reached at the same share of theirs. A slow starter may be lost that way.",
         "Size and network": "They cost time too. Where trials are bounded by epochs, a larger one had more computing; by "
         "--trial-minutes all have the same.",
     }
