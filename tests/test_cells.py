@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import io
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plainfilm.core.cells import as_written, harmless
+from plainfilm.core.cells import as_written, harmless, table_csv
 
 
 @pytest.mark.parametrize(
@@ -31,3 +32,9 @@ def test_every_text_reads_back_through_a_file(text: str) -> None:
     file.seek(0)
     (row,) = csv.reader(file)
     assert as_written(row[0]) == text and not row[0].startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+
+
+def test_a_table_holds_text_that_is_harmless_and_numbers_as_they_are() -> None:
+    table = pd.DataFrame({"film": ["=1", "a\r,b", ""], "similarity": [-0.5, 0.9952, float("nan")], "set": [1, 2, 3]})
+    assert table_csv(table) == 'film,similarity,set\n\'=1,-0.5,1\n"a\r,b",0.9952,2\n,,3\n'
+    assert table_csv(table[:0]) == "film,similarity,set\n"

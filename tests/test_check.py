@@ -292,3 +292,27 @@ def test_a_split_of_other_words_is_passed_over_where_another_column_is_the_split
     assert prepare(tmp_path / "theirs.csv", tmp_path / "new", options).check() == []
     options = PrepareOptions(resplit=True, twins=False, metadata=tmp_path / "theirs.csv")
     assert prepare(tmp_path / "films", tmp_path / "joined", options).check() == []
+
+
+def test_a_split_below_the_classes_is_looked_at_as_the_split(tmp_path: Path) -> None:
+    for place, label in enumerate(("COVID", "Normal")):
+        for part in ("train", "test"):
+            for film in range(2):
+                write_png(
+                    tmp_path / "set" / label / part / f"{part}{film}.png",
+                    seed=10 * place + film * (part == "train") + film,
+                )
+    inspection = inspect(tmp_path / "set")
+    assert inspection.is_leaking and set(inspection.survey.films["label"]) == {"COVID", "Normal"}
+    assert inspection.side is not None and set(inspection.side) == {"train", "test"}
+
+
+def test_no_cell_of_the_tables_runs_as_a_formula(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for label in ("=A", "B"):
+            write_png(tmp_path / "set" / part / label / f"={part}{label}.png", seed=label == "B")
+    inspect(tmp_path / "set").write(tmp_path / "out")
+    for name in ("check.csv", "twins.csv"):
+        table = pd.read_csv(tmp_path / "out" / name, dtype=str, keep_default_na=False)
+        assert len(table) and not table.map(lambda cell: cell.startswith("=")).any(axis=None), name
+        assert (table["image_id"].str.startswith("'=") & table["label"].isin(["'=A", "B"])).all()

@@ -21,6 +21,7 @@ from conftest import rows as manifest_rows
 from plainfilm.core.bootstrap import bootstrap
 from plainfilm.core.calibration import Calibration, Scaling
 from plainfilm.core.config import TrainConfig
+from plainfilm.core.files import refuse_foreign
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.metrics import softmax
 from plainfilm.core.paired import holm, sign_flip_test, welch_p
@@ -33,7 +34,7 @@ from plainfilm.judge.compare.comparison import LOWER_IS_BETTER, MEASURES
 from plainfilm.judge.compare.contestants import Contestant, open_contestants
 from plainfilm.judge.compare.page import compare_page
 from plainfilm.judge.compare.same_films import on_one_field
-from plainfilm.judge.compare.words import comparison_text, signed
+from plainfilm.judge.compare.words import comparison_text, leaderboard_csv, signed
 from plainfilm.output import Measure
 from warm import command
 
@@ -755,3 +756,17 @@ def test_one_network_under_two_names_is_noticed_and_stands_before_the_ensemble_o
     ]
     alone = compare([contestant("a"), contestant("copy")], repeats=20)
     assert [row.kind for row in alone.rows] == ["table", "table", "ensemble"]
+
+
+def test_the_name_of_a_table_never_runs_as_a_formula():
+    lines = leaderboard_csv(compare([contestant("=1+1.csv"), contestant("b", seed=1)], repeats=20)).splitlines()
+    assert [line.split(",")[1] for line in lines].count("'=1+1.csv") == 1 and not any(",=1+1" in line for line in lines)
+
+
+def test_what_a_killed_process_and_a_file_manager_leave_does_not_block_a_folder(tmp_path):
+    for name in (".compare.html.123-x.part", ".DS_Store", "compare.html"):
+        (tmp_path / name).touch()
+    refuse_foreign(tmp_path, ("compare.html",), "comparison")
+    (tmp_path / "thesis.docx").touch()
+    with pytest.raises(CannotWrite, match=r"holds thesis\.docx, which is no comparison"):
+        refuse_foreign(tmp_path, ("compare.html",), "comparison")

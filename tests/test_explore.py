@@ -22,12 +22,15 @@ from plainfilm.core.chart import Bar, Guess, Part, Spread, bars, grey_curve, gue
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.image import pixel_sha256, read_film
 from plainfilm.core.manifest import Manifest
+from plainfilm.core.progress import Silence
 from plainfilm.errors import BadConfig, BadManifest, CannotWrite
 from plainfilm.jobs import explore_films
 from plainfilm.prepare.class_films import class_films
 from plainfilm.prepare.explore import write_explore_page
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.phantom_set import make_phantoms
+from plainfilm.prepare.sections.seen import look_at
+from plainfilm.prepare.sections.twins import read_twins
 from plainfilm.prepare.split import SplitPlan
 from test_report import Reader
 from warm import command
@@ -511,3 +514,14 @@ def test_the_real_films_are_as_their_readme_says(real_films: Path, tmp_path: Pat
     assert page.row("kermany", "Readable films by source") == ["–", "–", "–", "1,025", "1,025"]
     assert "All 7,372 readable films measure 256 × 256 pixels." in page.text
     assert len(page.content) < 10_000_000
+
+
+def test_names_behind_an_apostrophe_in_the_table_of_twins_are_the_manifest_s(tmp_path: Path) -> None:
+    for label in ("a", "b"):
+        for place in range(4):
+            write_png(tmp_path / "films" / label / f"={label}{place}.png", seed=place + 10 * (label == "a"))
+    shutil.copy(tmp_path / "films" / "a" / "=a0.png", tmp_path / "films" / "a" / "=copy.png")
+    manifest = prepare(tmp_path / "films", tmp_path / "data", PrepareOptions(plan=SplitPlan(test=1, val=1)))
+    assert "'=a0,'=copy" in (tmp_path / "data" / "twins.csv").read_text()
+    (pair,) = read_twins(look_at(manifest, 1, 0, Silence())).pairs
+    assert pair.similarity == 1

@@ -380,6 +380,13 @@ def test_tiff_compressions_agree_with_pillow(compression: str | None, mode: str)
         assert np.abs(ours.pixels.astype(int) - pillow_grey(content)).max() <= (3 if compression == "jpeg" else 1)
 
 
+def test_tiff_in_ycbcr_colours_has_no_further_channel() -> None:
+    content = pillow(COLOUR, "YCbCr", "TIFF", compression="jpeg")
+    with Image.open(io.BytesIO(content)) as opened:
+        assert opened.tag_v2[262] == 6  # type: ignore[attr-defined]
+    assert film(content).info.notes == () and film(content).info.colour == "rgb"
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("bits", [1, 2, 4, 6, 8, 10, 12, 14, 16])
 def test_tiff_depths_are_scaled_by_what_is_declared(bits: int, order: str) -> None:

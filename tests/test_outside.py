@@ -592,3 +592,21 @@ def test_a_set_of_one_class_can_be_prepared_to_judge_a_run_on(phantoms: Path, tm
     made = prepare(tmp_path / "films", tmp_path / "data", PrepareOptions(split=False))
     assert made.classes == ("Normal",) and set(made.films["split"]) == {""}
     assert any("evaluate --on" in note for note in made.info["notes"])
+
+
+def test_hashed_patients_of_two_keys_are_told() -> None:
+    from plainfilm.core.progress import Silence
+    from plainfilm.prepare.overlap import Thumbnails, find_overlap
+    from plainfilm.prepare.scan import patient_hash
+
+    blank = Thumbnails([], Silence(), "")
+    blank.small, blank.is_readable = np.zeros((2, 128, 128), np.uint8), np.zeros(2, bool)
+    ours, again, theirs = (
+        rows(
+            ["COVID"] * 2, patient_id=[patient_hash("MRN1", key), ""], sha256=[f"{n:064x}", f"{n + 1:064x}"], source="a"
+        )
+        for n, key in ((0, b"one"), (2, b"one"), (4, b"other"))
+    )
+    for other, is_told in ((again, False), (theirs, True)):
+        notes = find_overlap(ours, other, blank, blank, Silence()).notes
+        assert any("--patient-key-file" in note for note in notes) == is_told

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 import zipfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,10 +18,12 @@ from conftest import write_png
 from plainfilm.core.image import read_film
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.progress import Silence
-from plainfilm.errors import BadConfig, BadManifest, BadSource, PlainfilmError
+from plainfilm.errors import BadConfig, BadManifest, BadSource, CannotWrite, PlainfilmError
+from plainfilm.prepare.database import source_of_url
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.inspection import inspect
-from plainfilm.prepare.sources import list_source, source_of_url
+from plainfilm.prepare.listing import Listing
+from plainfilm.prepare.sources import list_source
 from plainfilm.prepare.split import SplitPlan
 from plainfilm.prepare.table import list_table
 
@@ -104,12 +109,12 @@ def test_a_split_that_came_with_the_folders_is_kept_and_checked(tmp_path: Path) 
                     tmp_path / "films" / name / label / f"{label}{number}{film}.png",
                     seed=100 * number + 10 * (label == "B") + film,
                 )
-    made = _prepare(tmp_path / "films", tmp_path)
+    made = _prepare(tmp_path / "films", tmp_path, PrepareOptions())
     assert made.counts()["val"] == {"A": 3, "B": 3}
     assert made.check() == []
     copied = tmp_path / "films" / "Test" / "A" / "again.png"
     copied.write_bytes((tmp_path / "films" / "train" / "A" / "A00.png").read_bytes())
-    leaking = prepare(tmp_path / "films", tmp_path / "leaking", ONE_EACH)
+    leaking = prepare(tmp_path / "films", tmp_path / "leaking")
     (problem,) = leaking.check()
     assert problem.kind == "leak"
     assert "again" in problem.text and "A00" in problem.text
@@ -491,7 +496,10 @@ def test_films_of_the_database_layout_are_found_deep_and_those_elsewhere_are_tol
     rows = found.rows.map(lambda cell: cell.removeprefix(f"{root}/"))
     assert list(rows["path"]) == ["COVID/images/a.png", "Normal/images/b1/n.png", "Normal/images/b2/n.png"]
     assert list(rows["mask_path"]) == [path.replace("images", "masks") for path in rows["path"]]
-    assert found.notes == ["2 films outside the images folders passed over (top.png, COVID/more/z.png)"]
+    assert found.notes == [
+        "2 films outside the images folders passed over (top.png, COVID/more/z.png)",
+        "1 folder of masks passed over (COVID/lung masks)",
+    ]
 
 
 def test_empty_folders_of_images_hold_no_films(tmp_path: Path) -> None:
@@ -508,3 +516,160 @@ def test_masks_of_metadata_may_lie_beside_the_folder_of_films(tmp_path: Path) ->
     made = _prepare(films, tmp_path, replace(ONE_EACH, metadata=tmp_path / "set" / "about.csv", twins=False))
     assert made.root == tmp_path / "set" and set(made.films["image_id"]) == {film.stem for film in films.rglob("*.png")}
     assert (made.films["mask_path"] == ["masks/" + Path(path).name for path in made.films["path"]]).all()
+
+
+def _listed(root: Path, *films: str) -> Listing:
+    for place, film in enumerate(films):
+        write_png(root / film, seed=place)
+    return list_source(root, root.parent / "work", {}, Silence())
+
+
+def _inside(found: Listing, column: str = "path") -> list[str]:
+    return [cell.removeprefix(f"{found.root}/") for cell in found.rows[column]]
+
+
+def test_a_split_below_the_classes_is_the_split_and_the_outer_folders_are_the_classes(tmp_path: Path) -> None:
+    films = [f"{label}/{part}/{label}{part}{n}.png" for label in "AB" for part in ("train", "test") for n in range(2)]
+    found = _listed(tmp_path / "set", *films, "A/Valid/images/v.png", "A/Valid/masks/v.png")
+    assert found.layout == "classes" and found.has_split
+    assert [path.split("/")[0] for path in _inside(found)] == list(found.rows["label"])
+    assert set(found.rows.loc[found.rows["label"] == "A", "split"]) == {"train", "val", "test"}
+    assert _inside(found, "mask_path").count("A/Valid/masks/v.png") == 1
+    with pytest.raises(BadSource, match=r"but B has more, odd\.png too: expected <Class>/train/film"):
+        _listed(tmp_path / "set", "B/more/x.png", "B/odd.png")
+    with pytest.raises(BadSource, match=r"holds A/train with folders in it \(C, D\): if these are the classes, name"):
+        _listed(tmp_path / "sites", *(f"{site}/train/{label}/f.png" for site in "AB" for label in "CD"))
+    assert set(_listed(tmp_path / "one", "COVID/train/a.png", "COVID/test/b.png").rows["label"]) == {"COVID"}
+
+
+def test_folders_of_the_same_names_in_known_classes_are_no_classes(tmp_path: Path) -> None:
+    found = _listed(
+        tmp_path / "set", *(f"{c}/{b}/{c}{b}.png" for c in ("COVID", "Normal") for b in ("batch1", "batch2"))
+    )
+    assert found.layout == "classes" and set(found.rows["label"]) == {"COVID", "Normal"}
+
+
+def test_masks_of_lungs_are_linked_and_no_folder_of_masks_holds_films(tmp_path: Path) -> None:
+    kinds = ("images", "lung masks", "infection masks")
+    films = [f"{part}/{c}/{kind}/{c}{part}.png" for part in ("Test", "Train", "Val") for c in "AB" for kind in kinds]
+    found = _listed(tmp_path / "qu-ex", *films)
+    assert found.has_split and _inside(found) == [film for film in films if "/images/" in film]
+    assert _inside(found, "mask_path") == [film for film in films if "/lung masks/" in film]
+    (note,) = found.notes
+    assert note.startswith("6 folders of masks passed over (Test/A/infection masks, ")
+    found = _listed(tmp_path / "beside", "A/a.png", "B/b.png", "masks/a.png", "B/LungMasks/b.png", "B/unmasked/c.png")
+    assert _inside(found) == ["A/a.png", "B/b.png", "B/unmasked/c.png"]
+    assert found.notes == ["2 folders of masks passed over (B/LungMasks, masks)"]
+
+
+def test_images_and_masks_are_no_classes(tmp_path: Path) -> None:
+    found = _listed(tmp_path / "COVID", "images/a.png", "images/b.png", "masks/a.png", "masks/b.png")
+    assert set(found.rows["label"]) == {"COVID"} and found.rows["mask_path"].str.endswith("/masks/a.png").any()
+    assert "COVID is the one class: images beside masks" in found.notes
+    for name, films, said in (
+        (
+            "split",
+            ["train/images/a.png", "train/masks/a.png"],
+            "train/images, which is in no class: expected train/<Class>/",
+        ),
+        ("beside", ["A/a.png", "images/b.png"], "holds images beside A: images is no class"),
+        ("alone", ["images/a.png"], "holds its films in images, which is no class"),
+        (
+            "deep",
+            ["images/A/a.png", "images/B/b.png", "masks/A/a.png"],
+            r"has folders in images \(A, B\): if these are",
+        ),
+    ):
+        with pytest.raises(BadSource, match=said) as caught:
+            _listed(tmp_path / name, *films)
+        assert "\n" not in str(caught.value)
+    archive = _zipped(tmp_path / "COVID", tmp_path / "top.zip")
+    with pytest.raises(BadSource, match="put images into a folder called after its class"):
+        list_source(archive, tmp_path / "work", {}, Silence())
+
+
+def test_folders_in_the_one_folder_may_be_patients_and_are_not_guessed(tmp_path: Path) -> None:
+    patients = [f"COVID/patient{n}/f.png" for n in range(3)]
+    with pytest.raises(BadSource) as caught:
+        _listed(tmp_path / "solo", *patients)
+    said = str(caught.value)
+    assert "one folder, COVID, with folders of films in it (patient0, patient1, patient2)" in said
+    assert (
+        f"if these are the classes, name {tmp_path / 'solo' / 'COVID'}; if COVID is the one class, name a table" in said
+    )
+    named = list_source(tmp_path / "solo" / "COVID", tmp_path / "work", {}, Silence())
+    assert set(named.rows["label"]) == {"patient0", "patient1", "patient2"}
+    with pytest.raises(BadSource, match=r"solo\.zip: .*unpack it and name its folder COVID"):
+        list_source(_zipped(tmp_path / "solo", tmp_path / "solo.zip"), tmp_path / "work", {}, Silence())
+
+
+@pytest.mark.parametrize(
+    "films",
+    [
+        ["Normal/a.png", "Tuberculosis/b.png"],
+        ["train/A/a.png", "test/A/b.png"],
+        ["A/images/a.png", "B/images/b.png"],
+        ["deeper/COVID-19/a.png", "deeper/other/b.png"],
+        ["A/train/a.png", "B/train/b.png"],
+        ["part 1/COVID/a.png", "part 1/Normal/b.png", "part 2/COVID/c.png", "part 2/Normal/d.png"],
+    ],
+)
+def test_a_folder_that_only_wraps_a_known_layout_is_gone_into(tmp_path: Path, films: list[str]) -> None:
+    plain = _listed(tmp_path / "plain", *films)
+    wrapped = _listed(tmp_path / "wrapped", *(f"archive/{film}" for film in films))
+    assert wrapped.layout == plain.layout
+    assert wrapped.rows.drop(columns="path").equals(plain.rows.drop(columns="path"))
+
+
+def test_a_packed_folder_packs_its_name(tmp_path: Path) -> None:
+    _classes(tmp_path / "mine" / "collection", classes=("cats", "dogs"))
+    found = list_source(_zipped(tmp_path / "mine", tmp_path / "mine.zip"), tmp_path / "work", {}, Silence())
+    assert set(found.rows["label"]) == {"cats", "dogs"}
+
+
+def _damaged_zips(tmp_path: Path) -> Iterator[Path]:
+    content = _zipped(_classes(tmp_path / "films"), tmp_path / "whole.zip").read_bytes()
+    directory = content.index(b"PK\x01\x02")
+    for name, damaged in (
+        ("directory", content[:directory] + b"XXXX" + content[directory + 4 :]),
+        ("beginning", content[directory - 30 :]),
+        ("film", content[:200] + bytes(200) + content[400:]),
+    ):
+        (tmp_path / f"{name}.zip").write_bytes(damaged)
+        yield tmp_path / f"{name}.zip"
+
+
+def test_a_damaged_zip_is_called_damaged_and_no_disk_full(tmp_path: Path) -> None:
+    for archive in _damaged_zips(tmp_path):
+        with pytest.raises(BadSource, match=rf"{archive.name}: is a damaged zip, or cannot be read .*: fetch it again"):
+            _prepare(archive, tmp_path)
+
+
+def test_a_disk_that_fills_up_while_a_zip_is_unpacked_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = _zipped(_classes(tmp_path / "films"), tmp_path / "a.zip")
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfileobj", full)
+    with pytest.raises(CannotWrite, match=r"no space left on device\. Free some room"):
+        _prepare(archive, tmp_path)
+
+
+def test_options_of_a_split_are_not_dropped_unseen(tmp_path: Path) -> None:
+    for number, part in enumerate(("train", "val", "test")):
+        for place, label in enumerate("AB"):
+            write_png(tmp_path / "films" / part / label / f"{label}{number}.png", seed=10 * number + place)
+    for plan, said in (
+        (SplitPlan(test=0.3, val=0.3), "--test, --val would change nothing: leave it out, or add --resplit"),
+        (SplitPlan(folds=5), "--folds would change nothing"),
+        (SplitPlan(repeats=2, train=0.5), "--train, --repeats would"),
+    ):
+        with pytest.raises(BadConfig, match=said) as caught:
+            _prepare(tmp_path / "films", tmp_path, PrepareOptions(plan=plan))
+        assert "\n" not in str(caught.value) and not (tmp_path / "out" / "manifest.csv").exists()
+    shutil.rmtree(tmp_path / "films" / "val")
+    with pytest.raises(BadConfig, match="so --test would"):
+        _prepare(tmp_path / "films", tmp_path, PrepareOptions(plan=SplitPlan(test=0.3, val=0.3)))

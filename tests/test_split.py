@@ -134,3 +134,10 @@ def test_no_film_is_left_over_where_all_train() -> None:
             {"label": rng.choice(CLASSES, 200, p=[0.6, 0.3, 0.1]), "group": [f"g{group}" for group in groups]}
         )
         assert "" not in set(split_by_group(table, CLASSES, SplitPlan(seed=seed))["split"])
+
+
+def test_folds_and_shares_say_two_things() -> None:
+    for shares in ({"test": 0.3}, {"val": 20}, {"train": 0.5}):
+        with pytest.raises(BadConfig, match="--folds 5 and --test, --val or --train say two things"):
+            SplitPlan(folds=5, **shares)  # type: ignore[arg-type]
+    assert SplitPlan(folds=5, repeats=2, seed=3).folds == 5

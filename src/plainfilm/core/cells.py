@@ -11,6 +11,10 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _QUOTE = "'"
 _STARTS = (
@@ -47,3 +51,15 @@ def csv_line(cells: Sequence[str]) -> str:
     line = io.StringIO()
     csv.writer(line, lineterminator="\r\n").writerow(cells)
     return line.getvalue().removesuffix("\r\n") + "\n"
+
+
+def table_csv(table: pd.DataFrame) -> str:
+    """The table as a CSV file of harmless cells; an unknown number is an empty one. Its column names are ours."""
+    lines = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    return "".join(map(csv_line, [[*table.columns], *lines]))
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, str):
+        return harmless(value)
+    return "" if value is None or value != value else str(value)

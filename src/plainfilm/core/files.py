@@ -137,6 +137,7 @@ def check_format(value: Mapping[str, Any], expected: int, path: Path, error: typ
 def refuse_foreign(directory: Path, own: Sequence[str], what: str) -> None:
     """Raise CannotWrite where `directory` is a file, or holds anything but what an earlier `what` left there.
 
+    Hidden files, as a killed process or a file manager leaves them, are nobody's.
     own: the names that it may hold. what: for the message, "comparison".
     """
     if directory.exists() and not directory.is_dir():
@@ -144,9 +145,10 @@ def refuse_foreign(directory: Path, own: Sequence[str], what: str) -> None:
     if not directory.is_dir():
         return
     try:
-        foreign = sorted(path.name for path in directory.iterdir() if path.name not in own)
+        names = [path.name for path in directory.iterdir()]
     except OSError as cause:
         raise cannot_write(directory, cause) from cause
+    foreign = sorted(name for name in names if name not in own and not name.startswith("."))
     if foreign:
         more = f" and {len(foreign) - 3} more" if len(foreign) > 3 else ""
         raise CannotWrite(f"holds {', '.join(foreign[:3])}{more}, which is no {what}: choose another -o", directory)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shutil
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader, FileIO
 from pathlib import Path
 
 from plainfilm.core.files import cannot_write, make_directory
@@ -16,11 +18,52 @@ from plainfilm.core.progress import Progress
 from plainfilm.errors import BadSource
 
 _ZIP_LIMIT_BYTES = 200 * 2**30
+_DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, ValueError)
+
+
+class _CannotRead(OSError):
+    """The system failed to read the archive, or refused to; another OSError comes of writing what was in it."""
+
+
+class _Archive(BufferedReader):
+    """An archive's bytes. A zip that lacks its beginning sends the reader to places before it, which the system refuses."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Raises _CannotRead."""
+        try:
+            return super().read(size)
+        except OSError as cause:
+            raise _CannotRead(cause.errno, cause.strerror) from cause
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Raises _CannotRead."""
+        try:
+            return super().seek(offset, whence)
+        except OSError as cause:
+            raise _CannotRead(cause.errno, cause.strerror) from cause
+
+
+@contextmanager
+def _opened(archive: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a zip. Raises BadSource where it is damaged or cannot be read; an OSError that comes out is one of writing."""
+    try:
+        try:
+            file = _Archive(FileIO(archive))
+        except OSError as cause:
+            raise _CannotRead(cause.errno, cause.strerror) from cause
+        with file, zipfile.ZipFile(file) as opened:
+            yield opened
+    except (*_DAMAGED, _CannotRead) as cause:
+        raise BadSource(f"is a damaged zip, or cannot be read ({cause}): fetch it again", archive) from cause
+    except OSError as cause:
+        if cause.errno is not None:
+            raise
+        raise BadSource(f"is a damaged zip ({cause}): fetch it again", archive) from cause  # as bz2 says it
 
 
 def refuse_archive_without_films(archive: Path) -> None:
-    """Raise BadSource unless a zip holds a film, before anything is unpacked."""
-    with zipfile.ZipFile(archive) as opened:
+    """Raise BadSource unless a zip can be read and holds a film, before anything is unpacked."""
+    with _opened(archive) as opened:
         names = [name for name in opened.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")]
     if not any(Path(name).suffix.lower() in FILM_SUFFIXES or _may_be_dicom(Path(name)) for name in names):
         held = f"it has {shown(names)}" if names else "it is empty"
@@ -76,7 +119,7 @@ def unpack_zip(archive: Path, target: Path, progress: Progress) -> Path:
     """
     make_directory(target)
     try:
-        with zipfile.ZipFile(archive) as opened:
+        with _opened(archive) as opened:
             members = [m for m in opened.infolist() if not m.is_dir() and not m.filename.startswith("__MACOSX")]
             for member in members:
                 place = (target / member.filename).resolve()
@@ -91,8 +134,6 @@ def unpack_zip(archive: Path, target: Path, progress: Progress) -> Path:
                 for member in members:
                     opened.extract(member, target)
                     task.advance()
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as cause:
-        raise BadSource(f"is a damaged or unreadable zip ({cause}): fetch it again", archive) from cause
     except OSError as cause:
         raise cannot_write(target, cause) from cause
     return target

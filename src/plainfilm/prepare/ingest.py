@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from plainfilm.core.cells import table_csv
 from plainfilm.core.files import cannot_write, make_directory, provenance, real_path, write_text
 from plainfilm.core.manifest import COLUMNS, SPLITS, Manifest, shown, typed
 from plainfilm.core.progress import Progress, Silence
@@ -19,7 +20,7 @@ from plainfilm.prepare.hints import find_hints
 from plainfilm.prepare.join import join_metadata
 from plainfilm.prepare.listing import Listing, common_folder
 from plainfilm.prepare.sources import UNPACKED, list_source, refuse_lost_labels
-from plainfilm.prepare.split import SplitPlan, fill_validation, refuse_missing_classes, split_by_group
+from plainfilm.prepare.split import SplitPlan, fill_validation, refuse_missing_classes, refuse_unheard, split_by_group
 from plainfilm.prepare.survey import Survey, survey_films
 
 
@@ -56,7 +57,8 @@ def prepare(
 ) -> Manifest:
     """Make a manifest of the films in `source` and write it, with its dataset card, into `directory`.
 
-    Raises BadSource where the source cannot be read in one way only, BadConfig where the split cannot be drawn, CannotWrite.
+    Raises BadSource where the source cannot be read in one way only, BadConfig where the split cannot be drawn, or is kept and
+    the plan says otherwise, CannotWrite.
     """
     options = options or PrepareOptions()
     out: Progress = progress or Silence()
@@ -78,6 +80,9 @@ def _prepared(source: Path, table: Path, options: PrepareOptions, out: Progress)
             listing.root,
         )
     classes = _classes(films, options, source)
+    keeps_split = _came_with_split(films, listing, options) and not options.resplit
+    if keeps_split and options.split and classes:
+        refuse_unheard(options.plan, set(films["split"]))
     survey = survey_films(films, options.patient_key, out, twins=options.twins)
     films, more_notes = _without_guessed_labels(survey.films, listing, classes)
     films["image_id"] = image_ids(films, listing.root)
@@ -100,7 +105,7 @@ def _prepared(source: Path, table: Path, options: PrepareOptions, out: Progress)
     manifest = Manifest(films, classes, listing.root, info)
     manifest = manifest.write(table)
     if options.twins:
-        write_text(directory / "twins.csv", twins.to_csv(index=False, lineterminator="\n"))
+        write_text(directory / "twins.csv", table_csv(twins))
     else:  # whoever finds the table takes it that near twins were looked for
         (directory / "twins.csv").unlink(missing_ok=True)
     write_text(directory / "dataset.md", dataset_card(manifest))
@@ -254,8 +259,7 @@ def _split(
     def placed(column: pd.Series[str]) -> pd.Series[str]:
         return column.reindex(films.index).fillna("")
 
-    came_with_split = listing.has_split or (options.metadata is not None and bool((films["split"] != "").any()))
-    if came_with_split and not options.resplit:
+    if _came_with_split(films, listing, options) and not options.resplit:
         kept = usable[usable["split"] != ""]
         lacking = [name for name in SPLITS if not (kept["split"] == name).any()]
         if lacking == ["val"]:
@@ -269,6 +273,10 @@ def _split(
     drawn = split_by_group(usable, classes, options.plan)
     refuse_missing_classes(usable, drawn, classes)
     return {name: placed(column) for name, column in drawn.items()}, "the split was drawn by class, whole groups only"
+
+
+def _came_with_split(films: pd.DataFrame, listing: Listing, options: PrepareOptions) -> bool:
+    return listing.has_split or (options.metadata is not None and bool((films["split"] != "").any()))
 
 
 def _relative(paths: pd.Series[str], root: Path) -> list[str]:

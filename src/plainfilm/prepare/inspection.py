@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from plainfilm.core.cells import table_csv
 from plainfilm.core.files import make_directory, provenance, real_path, write_text
 from plainfilm.core.manifest import COLUMNS, SPLIT_COLUMN, SPLITS, Manifest, typed
 from plainfilm.core.progress import Progress, Silence
@@ -51,9 +52,9 @@ class Inspection:
         sides = None if self.side is None else list(self.side)
         films = self.survey.films.assign(split=sides or "")
         table = findings_table(self.findings, self.survey, sides)
-        write_text(directory / "check.csv", table.to_csv(index=False, lineterminator="\n"))
+        write_text(directory / "check.csv", table_csv(table))
         pairs = twin_table(self.survey.twins, films)
-        write_text(directory / "twins.csv", pairs.to_csv(index=False, lineterminator="\n"))
+        write_text(directory / "twins.csv", table_csv(pairs))
         write_text(directory / "check.html", check_page(self.findings, self.survey, self.name, sides))
         return directory / "check.html"
 
@@ -118,7 +119,7 @@ def mend(inspection: Inspection, directory: Path, seed: int, options: PrepareOpt
     make_directory(directory)
     mended = mended.write(directory / (manifest.path.name if manifest.path else "manifest.csv"))
     pairs = twin_table(inspection.survey.twins, films)
-    write_text(directory / "twins.csv", pairs.to_csv(index=False, lineterminator="\n"))
+    write_text(directory / "twins.csv", table_csv(pairs))
     write_text(directory / "dataset.md", dataset_card(mended))
     return mended
 

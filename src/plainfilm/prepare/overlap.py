@@ -18,6 +18,7 @@ from plainfilm.core.progress import Progress
 from plainfilm.core.thumbnail import THUMBNAIL_PX, thumbnail
 from plainfilm.errors import BadImage
 from plainfilm.prepare.duplicates import find_twins_across
+from plainfilm.prepare.scan import is_patient_hash
 
 SAME_PIXELS, SAME_PATIENT, NEAR_TWIN, SAME_GROUP = (
     "same pixels",
@@ -112,6 +113,14 @@ def _notes(
         notes.append(
             f"{gone:,} of {len(seen):,} films of training and validation can no longer be read: near twins of these"
             " were not looked for"
+        )
+    hashed, seen_hashed = (
+        {name for name in set(rows["patient_id"]) if is_patient_hash(name)} for rows in (films, seen)
+    )
+    if hashed and seen_hashed and not hashed & seen_hashed:
+        notes.append(
+            "both sets have patients from DICOM headers, and not one in common: if each was prepared with a key of its own,"
+            " no patient can be known again. Prepare both with one --patient-key-file"
         )
     rest = films[~films["image_id"].isin(found) & (films["patient_id"] != "")]
     unknown = seen[seen["source"] == ""]

@@ -13,20 +13,22 @@ from plainfilm.core.manifest import SPLITS
 from plainfilm.core.words import counted
 from plainfilm.errors import BadConfig, TooFewFilms
 
+_USUAL_SHARES = (0.2, 0.1, None)  # test, val, train
+
 
 @dataclass(frozen=True)
 class SplitPlan:
     """How to split.
 
     test, val, train: each a share of the films (below 1) or a number of films a class (1 or more); None for train means the rest.
-    folds: 0 for one split, k for k folds (fold i is the test, fold i + 1 the validation, the rest trains).
+    folds: 0 for one split, k for k folds (fold i is the test, fold i + 1 the validation, the rest trains), without other shares.
     repeats: how many times, each with its own draw.
     seed: of the draw.
     """
 
-    test: float = 0.2
-    val: float = 0.1
-    train: float | None = None
+    test: float = _USUAL_SHARES[0]
+    val: float = _USUAL_SHARES[1]
+    train: float | None = _USUAL_SHARES[2]
     folds: int = 0
     repeats: int = 1
     seed: int = 0
@@ -48,8 +50,27 @@ class SplitPlan:
             )
         if self.folds == 1 or self.folds == 2 or self.folds < 0 or self.folds > 100:
             raise BadConfig(f"--folds {self.folds}: expected 3 to 100 (one tests, one validates, the rest trains)")
+        if self.folds and (self.test, self.val, self.train) != _USUAL_SHARES:
+            raise BadConfig(
+                f"--folds {self.folds} and --test, --val or --train say two things: each fold is a test in turn. Leave out one"
+            )
         if not 1 <= self.repeats <= 100:
             raise BadConfig(f"--repeats {self.repeats}: expected 1 to 100")
+
+
+def refuse_unheard(plan: SplitPlan, splits: set[str]) -> None:
+    """Raise BadConfig where a plan wants what a split that is kept does not grant.
+
+    splits: those that the source came with; where val is not among them, it is drawn by the plan.
+    """
+    usual = SplitPlan()
+    names = ("test", "train", "folds", "repeats", *(("val",) if "val" in splits else ()))
+    unheard = [f"--{name}" for name in names if getattr(plan, name) != getattr(usual, name)]
+    if unheard:
+        raise BadConfig(
+            f"the source came with a split, which is kept, so {', '.join(unheard)} would change nothing: leave it out, or add "
+            "--resplit to draw a new split"
+        )
 
 
 def split_by_group(films: pd.DataFrame, classes: Sequence[str], plan: SplitPlan) -> dict[str, pd.Series[str]]:

@@ -91,7 +91,7 @@ def read_tiff(content: bytes, max_pixels: int) -> Raster:
     order = "<" if content.startswith(b"II") else ">"
     page = _page(_full_size_directory(content, order), max_pixels, len(content))
     stored = _stored_samples(content, page, order)
-    colours = 3 if page.colour == _RGB else 1
+    colours = 3 if page.colour in (_RGB, _YCBCR) else 1
     alpha: Samples | None = None
     notes: tuple[str, ...] = ()
     if page.samples > colours:
@@ -101,7 +101,7 @@ def read_tiff(content: bytes, max_pixels: int) -> Raster:
     if page.colour == _PALETTE:
         samples = through_palette(stored[:, :, 0], _palette(page))
     else:
-        samples = at_full_scale(stored[:, :, 2::-1] if colours == 3 else stored[:, :, 0], page.bits)
+        samples = at_full_scale(stored[:, :, 2::-1] if page.colour == _RGB else stored[:, :, 0], page.bits)
     is_inverted = page.colour == _WHITE_IS_ZERO
     return Raster(
         samples=np.iinfo(samples.dtype).max - samples if is_inverted else np.ascontiguousarray(samples),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Iterator, Sequence
 
 from plainfilm.core.bootstrap import Interval, format_interval
+from plainfilm.core.cells import csv_line, harmless
 from plainfilm.judge.compare.comparison import ERROR, LOWER_IS_BETTER, MEASURES, Comparison, Difference
 
 TITLES = {
@@ -77,9 +76,7 @@ def leaderboard_csv(comparison: Comparison) -> str:
         "trainings",
         *(f"{name}{part}" for name in _all_measures(comparison) for part in parts),
     ]
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(header)
+    lines = [csv_line(header)]
     for rank, row in enumerate(comparison.rows, start=1):
         cells: list[float | None] = []
         for name in _all_measures(comparison):
@@ -87,8 +84,8 @@ def leaderboard_csv(comparison: Comparison) -> str:
             cells += [interval.value, interval.low, interval.high]
             cells += [spread.sd, spread.low, spread.high] if spread else [None] * 3
         numbers = ["" if cell is None or math.isnan(cell) else f"{cell:.6f}" for cell in cells]
-        writer.writerow([rank, row.name, row.kind, row.trainings, *numbers])
-    return lines.getvalue()
+        lines.append(csv_line([str(rank), harmless(row.name), row.kind, str(row.trainings), *numbers]))
+    return "".join(lines)
 
 
 def _all_measures(comparison: Comparison) -> list[str]:

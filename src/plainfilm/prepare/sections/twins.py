@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from plainfilm.core.cells import as_written
 from plainfilm.core.page import (
     Html,
     Section,
@@ -134,7 +135,8 @@ def _listed(path: Path) -> pd.DataFrame:
     if similarity.isna().any():
         row = int(similarity.isna().to_numpy().argmax())
         raise BadManifest(f'row {row + 2}: similarity is "{listed["similarity"].iloc[row]}", expected a number', path)
-    return listed.assign(similarity=similarity)
+    names = {name: listed[name].map(as_written) for name in ("image_id", "twin")}
+    return listed.assign(similarity=similarity, **names)
 
 
 def _identical(seen: Seen) -> Iterator[Pair]:
