@@ -235,6 +235,23 @@ def test_sources_that_cannot_be_left_out_are_unknown_with_the_reason():
     assert found.verdict == "unknown" and "Normal comes from rsna alone" in found.told[0] and found.advice
 
 
+def test_a_source_that_was_left_out_and_cannot_be_judged_says_why():
+    table = left_out(4.0, 0.0)
+    is_test, is_normal = table.table["split"] == "test", table.table["label"] == "Normal"
+    lacking = table.where((is_test & is_normal) | (~is_test & ~is_normal))
+    alone = Predictions(table.table.assign(group=table.table["group"].where(~is_test, "one")), CLASSES)
+    for scored, said in (
+        (lacking, "Without rome, a small network was trained, and its loss cannot be judged: no validation film of the other"
+         " sources is of Normal."),
+        (alone, "its 180 films are of one group"),
+    ):  # fmt: skip
+        found = judge_sources_left_out({"rome": scored}, {}, {}, True, DRAWING)
+        assert found.verdict == "unknown" and len(found.told) == 1 and said in found.told[0]
+        assert "Name the source" not in found.advice and "more films" in found.advice
+        both = judge_sources_left_out({"rome": scored, "oslo": left_out(4.0, 0.3)}, {}, {}, True, DRAWING)
+        assert both.verdict == "fail" and "Without oslo" in both.told[0] and said in both.told[1]
+
+
 def test_the_headline_says_what_is_left():
     def less(background: float, run: bool) -> Finding:
         parts = {"film": scores(4.0), "border": scores(0.0, seed=1), "background": scores(background, seed=2)}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,6 +13,7 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from conftest import write_png
 from plainfilm.core.audit import Finding
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.predictions import Predictions
@@ -19,13 +21,14 @@ from plainfilm.judge.audit.answers import Twice, paired_differences
 from plainfilm.judge.audit.changes import CHANGES
 from plainfilm.judge.audit.file_alone import judge_file
 from plainfilm.judge.audit.heatmap_share import judge_heatmaps, mean_interval
-from plainfilm.judge.audit.leaks import judge_leaks
+from plainfilm.judge.audit.leaks import judge_leaks, without_examples
 from plainfilm.judge.audit.robustness import judge_robustness
 from plainfilm.judge.audit.source import judge_source
-from plainfilm.judge.audit.source_guess import Guessed, guess_source
+from plainfilm.judge.audit.source_guess import Guessed, guess_source, tie_of
 from plainfilm.judge.audit.stamp_drawing import STAMPS
 from plainfilm.judge.audit.stamps import judge_stamps
 from plainfilm.judge.judged import Resampling
+from plainfilm.prepare.inspection import inspect
 
 stats = pytest.importorskip("scipy.stats")
 
@@ -249,6 +252,16 @@ def test_the_class_whose_source_is_seen_best_decides() -> None:
     (row,) = (row for row in found.evidence["rows"] if row["label"] == "Normal")
     assert found.number is not None and found.number.value == row["auroc"]["value"]
     assert found.number.low < row["auroc"]["low"]  # it was picked among three
+
+
+def test_the_tie_allows_for_having_picked_the_most_tied_class() -> None:
+    """Of two classes, each against the rest is the whole table again, and was picked of two."""
+    _, label, source, group = sourced(300, 0.0, 0.4, classes=("COVID", "Normal"))
+    names = (np.array(column, object) for column in (label, source, group))
+    tie = tie_of(*names, ("COVID", "Normal"), DRAWING)
+    assert tie.whole is not None and tie.of_label is not None
+    assert tie.of_label.value == pytest.approx(tie.whole.value)
+    assert tie.of_label.low < tie.whole.low and tie.of_label.high > tie.whole.high
 
 
 def test_where_each_class_has_its_own_source_it_says_that_nothing_can_be_measured() -> None:
@@ -688,3 +701,18 @@ def test_without_a_test_split_nothing_can_leak_into_it() -> None:
     assert judge_leaks([trouble("leak", "failure")], 0).verdict == "fail"  # between train and val
     with pytest.raises(ValueError, match="leak"):
         judge_leaks([], 10, 11)
+
+
+def test_a_leak_is_told_to_strangers_without_the_films_that_it_is_about(tmp_path: Path) -> None:
+    """As `plainfilm check` words it now; a film's name may hold anything."""
+    for side, name, seed in (
+        ("train", "SMITH; the last: J. (1)", 1), ("test", "DOE_JANE", 1), ("train", "A", 2), ("test", "B", 3), ("val", "C", 4)
+    ):  # fmt: skip
+        for label in ("COVID", "Normal"):
+            write_png(tmp_path / side / label / f"{name} {label}.png", seed=10 * seed + len(label), size=64)
+    found = [one for one in inspect(tmp_path).findings if one.kind == "leak"]
+    told = judge_leaks([one._asdict() for one in found], 4, 2).told
+    assert any("SMITH" in sentence for sentence in told)
+    given = [without_examples(sentence) for sentence in told]
+    assert "Identical pictures on two sides: 2 pictures on two sides, 4 films." in given and given[0] == told[0]
+    assert not any(name in sentence for sentence in given for name in ("SMITH", "DOE", "J."))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from plainfilm.core.bundle import Bundle
+from plainfilm.core.bundle import SHIPPED, Bundle
+from plainfilm.core.bundle_file import is_bundle
 from plainfilm.errors import BadBundle
 from plainfilm.explain_jobs import open_model
 
@@ -33,6 +35,20 @@ def test_a_bundle_is_an_archive_that_anybody_can_open(bundle_path: Path) -> None
         assert archive.testzip() is None
         assert set(archive.namelist()) >= {"bundle.json", "network.onnx", "card.md", "probes/phantom-covid.png"}
         assert archive.comment[-64:] == hashlib.sha256(bundle_path.read_bytes()[:-64]).hexdigest().encode()
+
+
+def test_a_bundle_is_known_by_what_it_holds_whatever_it_is_called(tmp_path: Path) -> None:
+    from plainfilm.commands.explain import _model_and_films
+
+    other, film = tmp_path / "model.bin", tmp_path / "film.png"
+    shutil.copy(SHIPPED, other)
+    film.write_bytes(b"\x89PNG\r\n\x1a\n")
+    with zipfile.ZipFile(tmp_path / "films.zip", "w") as archive:
+        archive.writestr("film.png", b"")
+    assert is_bundle(other)
+    assert not any(map(is_bundle, (film, tmp_path / "films.zip", tmp_path, tmp_path / "none")))
+    assert _model_and_films([other, film], None) == (other, [film])
+    assert _model_and_films([film], None) == (SHIPPED, [film])
 
 
 @pytest.mark.parametrize("at", [0, 40, 0.3, 0.6, 0.999, -1])

@@ -21,6 +21,7 @@ from typer.testing import CliRunner
 
 from plainfilm.core.audit import NOT_AUDITED, Audit
 from plainfilm.core.bundle import SHIPPED, Bundle
+from plainfilm.core.calibration import Calibration, Scaling
 from plainfilm.core.explanation import (
     COARSE,
     EMPTY,
@@ -34,6 +35,7 @@ from plainfilm.core.explanation import (
     Explanation,
     Trust,
 )
+from plainfilm.core.image import read_film
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.progress import Silence
 from plainfilm.core.run import Run
@@ -269,6 +271,21 @@ def test_shares_of_many_maps_are_those_of_each(run: Run, films: Path) -> None:
         assert np.isnan(shares.mean_map[place]).all() or shares.mean_map[place].sum() == pytest.approx(1, abs=1e-4)
     none = map_shares(run, pixels, np.zeros_like(lungs), Silence())
     assert np.isnan(none.share_in_lungs).all() and np.isnan(none.lungs_share).all()
+
+
+def test_maps_of_many_films_are_those_of_the_class_that_is_answered(
+    answering_run: Run, films: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which is the most probable once calibrated, whatever the highest logit."""
+    unlikely = Scaling("vector", (1.0,) * 4, (0.0, 0.0, 500.0, 0.0))
+    calibration = replace(Calibration.none(answering_run.classes), scaling=unlikely)
+    monkeypatch.setattr(Run, "calibration", lambda run: calibration)
+    pixels = np.stack(
+        [answering_run.preprocess.fitted(read_film(path).pixels) for path in sorted(films.rglob("*.png"))[:3]]
+    )
+    shares = map_shares(answering_run, pixels, np.ones(pixels.shape, np.bool_), Silence())
+    assert shares.answer.tolist() == [2, 2, 2] and (shares.logit.argmax(axis=1) != 2).any()
+    assert np.isnan(shares.mean_map[[0, 1, 3]]).all() and not np.isnan(shares.mean_map[2]).any()
 
 
 # A bundle ------------------------------------------------------------------------------------------------------------

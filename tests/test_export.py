@@ -13,9 +13,13 @@ import pytest
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
+from plainfilm.core.audit import Audit, Finding
 from plainfilm.core.bundle import Bundle
+from plainfilm.core.calibration import Calibration, Scaling
 from plainfilm.core.files import without_folders
 from plainfilm.core.manifest import Manifest
+from plainfilm.core.network import Scores
+from plainfilm.core.parity import Parity, parity
 from plainfilm.core.progress import Silence
 from plainfilm.core.run import Run
 from plainfilm.errors import BadManifest, BadRun, CannotWrite
@@ -175,6 +179,39 @@ def test_what_lies_there_already_is_kept(answering_run: Run, bundle_path: Path, 
     assert Bundle.open(taken).classes == Bundle.open(bundle_path).classes
 
 
+def test_answers_for_a_card_that_is_not_there_are_refused(copied: Path, tmp_path: Path) -> None:
+    (copied / "model_card.md").unlink()
+    author, out = tmp_path / "author.toml", tmp_path / "model.plainfilm"
+    author.write_text('[answers]\n"who" = "we"\n')
+    with pytest.raises(
+        BadRun, match=r'model_card\.md: is missing, so .*author\.toml answers nothing: run "plainfilm evaluate"'
+    ):
+        export_run(Run.open(copied), out, author=author)
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "alike"),
+    [((1.0, 0.0), (0.0, 1.0), 1.0), ((4.0, 0.0), (2.0, 0.0), 0.0)],  # argmax of logits: another; the same
+)
+def test_labels_are_compared_as_they_are_answered(
+    before: tuple[float, float], after: tuple[float, float], alike: float
+) -> None:
+    """The bias of the scaling makes the second class the more probable one unless the first leads by 3."""
+    calibration = replace(Calibration.none(("A", "B")), scaling=Scaling("vector", (1.0, 1.0), (0.0, 3.0)))
+    forms = (Scores(np.array([logit], np.float32), np.zeros((1, 2), np.float32)) for logit in (before, after))
+    assert parity(calibration, *forms, ["A"], [""]).labels == alike
+
+
+def test_a_bundle_says_how_far_the_run_s_numbers_hold_for_it() -> None:
+    found = Parity(1737, 2.2, 0.2, 0.1, 0.9973, 0.97, 1.0, 0.992, 0.991)
+    assert found.told("int8") == (
+        "The numbers below are of the run in float32; this bundle counts in int8 and gives the run's label for 99.73% of 1,737"
+        " validation films."
+    )
+    assert found.told("fp32").startswith("This bundle counts in float32, as the run does")
+
+
 def _scaled(model: bytes, output: str, factor: float) -> bytes:
     """The graph with one of its outputs multiplied, and nothing else changed."""
     graph = onnx.load_from_string(model)
@@ -246,7 +283,19 @@ def test_the_bundle_answers_as_the_run_on_films_that_it_was_not_shown_on(
     assert bundle.network.has_maps == TorchNetwork(answering_run, Silence()).has_maps
 
 
-def test_a_bundle_names_no_folder_of_the_machine_that_made_it(
+def _audited(run: Run) -> None:
+    """Leave an audit of the run's weights that found a leak, and names folders and films."""
+    told = "Patients on two sides: 3 patients on two sides, 7 films; the first: SMITH_JOHN (train), DOE.JANE (test)."
+    row = {"title": "Patients on two sides", "level": "failure", "text": told}
+    finding = Finding("leaks", "fail", "share of test films", None, "any", (told,), "Split again.", {"rows": [row]})
+    made = {
+        "command": "plainfilm audit '/home/anna/secret study/first'",
+        "weights_sha256": run.completion()["weights_sha256"],
+    }
+    Audit("run", "first", "accuracy 0.9", (finding,), made).write(run / "audit.json")
+
+
+def test_a_bundle_names_no_folder_and_no_film_of_whoever_made_it(
     copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from plainfilm.cli import app
@@ -254,19 +303,39 @@ def test_a_bundle_names_no_folder_of_the_machine_that_made_it(
     trained = "plainfilm train '/home/anna/secret study/data_' -o /home/anna/runs/first --weights scratch"
     environment = json.loads((copied / "environment.json").read_text())
     (copied / "environment.json").write_text(json.dumps({**environment, "command": trained}))
+    known = Run.open(copied).own_manifest()
+    noted = {
+        **known.info,
+        "notes": ["the split was drawn anew by plainfilm check --fix from /home/anna/secret study/manifest.csv"],
+    }
+    (tmp_path / "noted").mkdir()
+    noted_manifest = replace(known, info=noted).write(tmp_path / "noted" / "manifest.csv").path
+    _audited(Run.open(copied))
+    told = "Leaks: fail. Patients on two sides: 3 patients on two sides, 7 films; the first: SMITH_JOHN (train), DOE.JANE (test)."
     card = (copied / "model_card.md").read_text()
     (copied / "model_card.md").write_text(
         f"{card}\n- Command: plainfilm train '/home/anna/secret study/data\\_' -o /home/anna/runs/first --weights scratch; begun.\n"
+        f"- {told}\n- As prepare noted: {noted['notes'][0]}.\n"
     )
     out = tmp_path / "out" / "model.plainfilm"
     out.parent.mkdir()
-    monkeypatch.setattr(sys, "argv", ["/usr/local/bin/plainfilm", "export", str(copied), "-o", str(out)])
-    done = CliRunner().invoke(app, ["export", str(copied), "-o", str(out)])
+    arguments = ["export", str(copied), "-o", str(out), "--manifest", str(noted_manifest)]
+    monkeypatch.setattr(sys, "argv", ["/usr/local/bin/plainfilm", *arguments])
+    done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     content, bundle = out.read_bytes(), Bundle.open(out)
     for folder in (str(tmp_path), str(Path.cwd()), str(Path.home()) + "/", "/home/", "secret study", sys.prefix):
         assert folder.encode() not in content, folder
-    assert bundle.about["made"]["command"] == "plainfilm export copied -o model.plainfilm"
+    for name in ("SMITH", "DOE"):
+        assert name.encode() not in content, "a film is named"
+    assert bundle.about["made"]["command"] == "plainfilm export copied -o model.plainfilm --manifest manifest.csv"
+    assert bundle.audit is not None and bundle.audit.made["command"] == "plainfilm audit first"
+    (leaks,) = bundle.audit.findings
+    assert leaks.told == ("Patients on two sides: 3 patients on two sides, 7 films.",) and not leaks.evidence
+    assert "Leaks: fail. Patients on two sides: 3 patients on two sides, 7 films.\n" in bundle.card
+    assert "As prepare noted: the split was drawn anew by plainfilm check --fix from manifest.csv." in bundle.card
+    before_numbers = bundle.card.partition("\n## ")[0]
+    assert "This bundle counts in float32, as the run does, and gives the run's label for 100.00% of" in before_numbers
     assert "Command: plainfilm train data\\_ -o first --weights scratch; begun." in bundle.card
 
 

@@ -163,6 +163,44 @@ def test_the_judgement_holds_the_source_against_validation_of_the_same_classes()
     assert "never saw, the network loses up to 0.67" in page and "&lt;runs&gt;" in page
 
 
+def test_what_cannot_be_judged_is_said_with_its_reason_and_spoils_no_title():
+    labels = ["COVID", "Normal"] * 20 + ["Normal"] * 40
+    films = rows(labels, source=["a"] * 40 + ["ward"] * 40, split=["val"] * 40 + ["test"] * 40)
+    logit = np.eye(2)[[CLASSES.index(name) for name in labels]] * 3
+    fit, drawing = Calibration.none(CLASSES), Resampling(repeats=50)
+
+    def judged(source: str, table: pd.DataFrame) -> dict[str, object]:
+        found = judge_left_out(Predictions.of(table, logit[table.index], CLASSES, "tiny"), fit, source, "", drawing)
+        return {**found, "run": f"runs/{source}"}
+
+    good = judged("ward", films)
+    lacking = judged("clinic", films[(films["split"] == "test") | (films["label"] == "COVID")])
+    alone = judged("home", films.assign(group=films["group"].where(films["split"] == "val", "one")))
+    whole = left_out_json(CLASSES, [good, lacking, alone], {}, 0)
+    told, page = left_out_sentences(whole), left_out_page(whole, "runs")
+    reason = "no validation film of the other sources is of Normal"
+    assert f"Without clinic: a loss cannot be judged: {reason}." in told and f"cannot be judged: {reason}" in page
+    assert any(one.startswith("Without home: a loss cannot be judged: its 40 films are of one group") for one in told)
+    assert "No loss is shown on a source never seen; it may be up to 0." in page and "nan" not in page
+    nothing = left_out_page(left_out_json(CLASSES, [lacking, alone], {}, 0), "runs")
+    assert "On a source never seen, the loss cannot be judged" in nothing and "up to" not in nothing
+
+
+def test_a_source_of_one_group_is_not_left_out_and_named():
+    from plainfilm.outside_jobs import without_lone_groups
+
+    films = balanced("a", "b", "c")
+    films.loc[films["source"] == "b", "group"] = "one"
+    plan = without_lone_groups(leave_sources_out(manifest_of(films)), Path("m.csv"))
+    assert [split.source for split in plan.splits] == ["a", "c"] and "of one group" in plan.refused["b"]
+    assert "split_without_b" not in plan.manifest.split_columns
+    films["group"] = films["source"]
+    with pytest.raises(
+        BadManifest, match=r"m\.csv: has no source that can be left out\. .*a: its films are of one group"
+    ):
+        without_lone_groups(leave_sources_out(manifest_of(films)), Path("m.csv"))
+
+
 @pytest.fixture(scope="module")
 def three_sources(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     folder = tmp_path_factory.mktemp("three")

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from conftest import rows
+from plainfilm.core.audit import Audit, Finding
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.manifest import SPLITS, Manifest
@@ -20,6 +21,7 @@ from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadRun
 from plainfilm.judge.calibrate import Wishes, calibrate
 from plainfilm.judge.card.author import open_answers, with_answers
+from plainfilm.judge.card.exported import card_for_strangers, note_for_strangers, with_lead
 from plainfilm.judge.card.known import known_facts
 from plainfilm.judge.card.model_card import TO_FILL_IN, card_section, model_card, write_model_card
 from plainfilm.judge.doubts import find_doubts
@@ -327,6 +329,17 @@ def test_the_section_folds_every_part(case, card):
     assert reader.problems == [] and all(one.title in reader.text for one in card.parts)
 
 
+def test_an_answer_holds_for_other_counts_and_for_no_other_question():
+    asked = "the patient of 3,798 films is unknown"
+    card = f"- *For the author to fill in: {asked}*\n- *For the author to fill in: 2 of 3*\n"
+    filled = with_answers(card, {"the patient of 248 films is unknown": "true"}, "author.toml")
+    assert f"By the author, on {asked}:* true" in filled and "fill in: 2 of 3" in filled
+    twice = card + "- *For the author to fill in: 5 of 9*\n"
+    for question in ("1 of 1", "the patient of two films is unknown"):
+        with pytest.raises(BadConfig, match="does not ask"):
+            with_answers(twice, {question: "true"}, "author.toml")
+
+
 def test_an_author_fills_in_what_the_card_asks(card, tmp_path):
     text = card.to_markdown()
     path = tmp_path / "author.toml"
@@ -356,3 +369,54 @@ def test_answers_that_fit_no_question_are_refused(card, tmp_path, content, told)
         with_answers(card.to_markdown(), open_answers(path), str(path))
     with pytest.raises(BadConfig, match="is missing"):
         open_answers(tmp_path / "none.toml")
+
+
+def test_a_card_for_strangers_keeps_the_counts_and_names_no_folder_and_no_film(tmp_path):
+    def torn(films):
+        films.loc[films.index[:2], ["image_id", "split"]] = [["SMITH_JOHN (1)", "train"], ["DOE_JANE", "test"]]
+        return films  # one patient, one group
+
+    notes = [
+        *NOTES,
+        "2 films: declares 12 bits (more than it uses) (SMITH_JOHN (1).png, DOE_JANE.png)",
+        "the split was drawn anew by plainfilm check --fix from /home/anna/my study/manifest.csv",
+    ]
+    run, manifest, metrics = make_case(tmp_path, change=torn, notes=notes)
+    told = "Patients on two sides: 1 patient on two sides, 2 films; the first: SMITH_JOHN (1) (train), DOE_JANE (test)."
+    leaks = Finding("leaks", "fail", "share", None, "any", ("1 of 80 test films leaks.", told), "Split again.")
+    Audit("run", "a run", "0.9", (leaks,), {"weights_sha256": "ab" * 32}).write(run / "audit.json")
+    card = model_card(run, known_facts(run, manifest, metrics)).to_markdown()
+    for name in ("SMITH", "DOE", "/home/anna/my study"):
+        assert name in card
+    given = card_for_strangers(card, run, manifest)
+    for name in ("SMITH", "DOE", "anna", "my study"):
+        assert name not in given
+    for kept in (
+        "Patients on two sides: 1 patient on two sides, 2 films.",
+        "The splits are not disjoint: 1 group in more than one split.",
+        "check --fix from manifest.csv",
+        "2 films: declares 12 bits",
+    ):
+        assert kept in given, kept
+    assert given.count("\n") == card.count("\n")
+
+
+@pytest.mark.parametrize(
+    ("note", "told"),
+    [
+        (
+            "drawn by plainfilm check --fix from data/a b/manifest.csv",
+            "drawn by plainfilm check --fix from manifest.csv",
+        ),
+        ("joined by /home/anna/table.csv: 3 films", "joined by table.csv: 3 films"),
+        ("train/COVID: 3 films of PA/AP view", "train/COVID: 3 films of PA/AP view"),
+        ("none", "none"),
+    ],
+)
+def test_a_note_is_told_without_folders(note, told):
+    assert note_for_strangers(note) == told
+
+
+def test_what_a_bundle_adds_stands_before_the_first_heading():
+    assert with_lead("# Card\n\nAbout.\n\n## Details\n", "So.") == "# Card\n\nAbout.\n\nSo.\n\n## Details\n"
+    assert with_lead("# Card\n", "So.") == "# Card\n\nSo.\n"

@@ -214,3 +214,34 @@ def test_what_is_sent_comes_back_with_the_model_that_answered(run: Run) -> None:
         """
     )
     assert told == {"film": {"film": "1"}, "model": {"name": "m", "precision": "fp32", "sha256": "a"}}
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (
+            {"precision": "int8", "parity": {"labels": 0.9972862957937585, "films": 737}},
+            " and gives its label for 99.73% of 737 validation films",
+        ),
+        ({"precision": "int8", "parity": {}}, ""),
+        ({"precision": "fp32", "parity": {"labels": 1, "films": 737}}, None),
+    ],
+)
+def test_the_numbers_of_a_bundle_in_int8_are_said_to_be_the_run_s(
+    run: Run, model: dict[str, object], said: str | None
+) -> None:
+    metrics = {"split": "test", "films": 9, "metrics": {"accuracy": {"value": 0.9, "low": 0.8, "high": 1}}}
+    told = run(
+        _DOCUMENT
+        + f"""
+        const {{ openModelDialog }} = await import("./model.js");
+        const dialog = document.createElement("dialog");
+        openModelDialog(dialog, {json.dumps({"name": "m", "classes": [], "metrics": metrics, **model})});
+        print(dialog.text);
+        """
+    )
+    assert "How good it was" in told
+    if said is None:
+        assert "float32" not in told
+    else:
+        assert f"These numbers are of the run in float32; this bundle counts in int8{said}." in told

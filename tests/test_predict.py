@@ -923,3 +923,17 @@ def test_the_reader_of_a_pipe_may_go(bundle_path: Path, phantoms: Path, tmp_path
 def test_a_bundle_predictor_is_what_the_model_holds(model: Model, bundle_path: Path) -> None:
     bundle = Bundle.open(bundle_path)
     assert model.sha256 == model.bundle == bundle.sha256 and model.origin.classes == bundle.classes
+
+
+def test_what_stands_for_a_run_changes_with_its_recipe(
+    answering_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that --resume does not go on with answers to films that were made ready otherwise."""
+    from plainfilm.predict_jobs import model_of_run
+
+    monkeypatch.setattr("plainfilm.learn.infer.predictor_of", lambda run, progress: run)
+    copied = shutil.copytree(answering_run.directory, tmp_path / "run")
+    before, recipe = model_of_run(copied).sha256, copied / "preprocess.json"
+    assert model_of_run(copied).sha256 == before
+    recipe.write_text(json.dumps({**json.loads(recipe.read_text()), "contrast": "stretch"}))
+    assert model_of_run(copied).sha256 != before

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import cv2
 import numpy as np
 import pytest
 
+from conftest import rows as table_of
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.masks import FOUND, OWN, lung_masks
 from plainfilm.core.preprocess import Preprocess
@@ -91,3 +95,27 @@ def test_the_sets_own_masks_are_taken_where_every_film_has_one(manifest: Manifes
     one_unknown = rows.assign(mask_path=["", *rows["mask_path"][1:]])
     found, said = lung_masks(manifest, one_unknown, films, recipe, Silence())
     assert said == FOUND and not found.any()
+
+
+def test_masks_of_labels_of_noise_and_of_black_and_white_give_the_same_lungs(tmp_path: Path):
+    left, right = np.zeros((2, 90, 80), np.uint8)
+    left[20:70, 12:34] = right[20:70, 46:68] = 1
+    both = left + right
+    noisy = np.where(both > 0, 250, 6).astype(np.uint8)
+    masks = {
+        "one.png": both,
+        "sides.png": left + 2 * right,
+        "white.png": 255 * both,
+        "deep.png": both.astype(np.uint16),
+        "noisy.jpg": noisy,
+        "none.png": 0 * both,
+    }
+    for name, mask in masks.items():
+        cv2.imwrite(str(tmp_path / name), mask)
+    rows = table_of(["COVID"] * len(masks), mask_path=list(masks))
+    films = np.zeros((len(rows), 64, 64), np.uint8)
+    own, said = lung_masks(Manifest(rows, ("COVID",), tmp_path), rows, films, Preprocess(size=64), Silence())
+    share = dict(zip(masks, own.mean((1, 2)), strict=True))
+    assert said == OWN and 0.25 < share["white.png"] < 0.35 and share["none.png"] == 0
+    assert share["one.png"] == share["sides.png"] == share["deep.png"] == share["white.png"]
+    assert share["noisy.jpg"] == pytest.approx(share["white.png"], abs=0.02)

@@ -20,6 +20,7 @@ from plainfilm.core.regions import SEEN, Seen
 from plainfilm.core.run import Run
 from plainfilm.errors import BadManifest, BadRun
 from plainfilm.jobs import require_extra
+from plainfilm.outside_jobs import without_lone_groups
 from plainfilm.prepare.inspection import inspect
 from plainfilm.prepare.left_out import leave_sources_out
 
@@ -161,7 +162,7 @@ def _of_small_networks(
     yield less
     is_tied = bool(classes_tied_to_source(films.rows, films.manifest.classes))
     try:
-        plan = leave_sources_out(films.manifest, drawing.seed)
+        plan = without_lone_groups(leave_sources_out(films.manifest, drawing.seed), films.manifest.path)
     except BadManifest as error:
         reasons = {"the sources": error.message}
         yield judge_sources_left_out({}, {}, reasons, is_tied, drawing)
@@ -231,7 +232,7 @@ def _of_heatmaps(films: RunFilms, drawing: Resampling, out: Progress) -> tuple[F
         maps = map_shares(run, films.asked.fitted(films.pixels), films.lungs, out)
     except BadRun as error:
         return heatmaps_unknown(f"{error.message}."), ()
-    answer = [run.classes[place] for place in maps.logit.argmax(1)]
+    answer = [run.classes[place] for place in maps.answer]
     finding = judge_heatmaps(answer, maps.share_in_lungs, maps.lungs_share, group, run.classes, drawing)
     return finding, shown_maps(films, answer, maps.mean_map)
 

@@ -69,10 +69,12 @@ def export_run(
     precision: "fp32", or "int8", which is calibrated on training films. manifest: the one that the run was trained on; opened from
     where it lay where None. author: a TOML file of answers to what the model card asks its author (judge/card/author.py).
     force: write over what lies at `path`. The test split is not read.
-    Raises BadRun where the run is not finished, was never evaluated, or its bundle answers otherwise; CannotWrite where something
-    lies at `path` or it cannot be written; BadManifest where the manifest is another; BadConfig for answers that fit no question.
+    Raises BadRun where the run is not finished, was never evaluated, has no card that asks what `author` answers, or its bundle
+    answers otherwise; CannotWrite where something lies at `path` or it cannot be written; BadManifest where the manifest is
+    another; BadConfig for answers that fit no question.
     """
     require_extra("export")
+    from plainfilm.judge.card.exported import with_lead
     from plainfilm.learn.export import onnx_graph
     from plainfilm.learn.infer import TorchNetwork
 
@@ -82,7 +84,7 @@ def export_run(
     if not run.is_calibrated:
         raise BadRun('was never evaluated, so nothing is calibrated: run "plainfilm evaluate" first', run.directory)
     manifest = run.own_manifest(manifest)
-    card = _card(run, manifest, author)
+    card = _card(run, manifest, author)  # before the work, since answers that fit no question are refused
     out.say("Writing the network as ONNX")
     model, why_no_maps = onnx_graph(run)
     if precision == "int8":
@@ -101,6 +103,7 @@ def export_run(
     found = parity(run.calibration(), of_run, of_bundle, rows["label"].tolist(), gate_reasons(paths, out))
     if problem := found.problem(precision):
         raise BadRun(f"cannot be exported as {precision}: {problem}", run.directory)
+    card = with_lead(card, found.told(precision))
     predictor = Predictor(run.directory.resolve().name, run.classes, run.preprocess, run.calibration(), network)
     probes = probe_files()
     about = {
@@ -170,30 +173,37 @@ def _about(run: Run, manifest: Manifest) -> dict[str, Any]:
 
 
 def _card(run: Run, manifest: Manifest, author: Path | None) -> str:
-    """The run's model card; commands in it without the folders that they name, since a bundle goes to strangers."""
-    from plainfilm.judge.card.author import open_answers, with_answers
-    from plainfilm.judge.card.saying import escaped_markdown
+    """The run's model card without folders and names of films, since a bundle goes to strangers.
 
-    card, environment = run / "model_card.md", run / "environment.json"
+    Raises BadRun where there are answers and no card that asks.
+    """
+    from plainfilm.judge.card.author import open_answers, with_answers
+    from plainfilm.judge.card.exported import card_for_strangers
+
+    card = run / "model_card.md"
     if not card.is_file():
+        if author:
+            raise BadRun(f'is missing, so {author} answers nothing: run "plainfilm evaluate", which writes it', card)
         return f"# {run.directory.resolve().name}\n\n{INTENDED}\n"
-    text = card.read_text(encoding="utf-8")
-    trained = read_json(environment) if environment.is_file() else {}
-    for made in (trained, manifest.info.get("provenance", {})):
-        if command := made.get("command"):
-            text = text.replace(escaped_markdown(command), escaped_markdown(without_folders(command)))
+    text = card_for_strangers(card.read_text(encoding="utf-8"), run, manifest)
     return with_answers(text, open_answers(author), str(author)) if author else text
 
 
 def _audit(run: Run) -> dict[str, Any] | None:
-    """The run's audit without its evidence, which holds tables and names of films; None where there is none of these weights."""
+    """The run's audit without folders and names of films, which its evidence holds; None where there is none of these weights."""
+    from plainfilm.judge.audit.leaks import without_examples
     from plainfilm.judge.audit.standing import standing
 
     known = standing(run).audit
     if known is None:
         return None
     values = known.to_dict()
-    return {**values, "findings": [{**finding, "evidence": {}} for finding in values["findings"]]}
+    made = {name: without_folders(one) if name == "command" else one for name, one in values["made"].items()}
+    findings = [
+        {**finding, "told": [without_examples(told) for told in finding["told"]], "evidence": {}}
+        for finding in values["findings"]
+    ]
+    return {**values, "findings": findings, "made": made}
 
 
 def _refuse_taken(path: Path, force: bool) -> None:

@@ -84,7 +84,8 @@ def model_of_run(directory: Path, progress: Progress | None = None) -> Model:
     run = Run.open(directory)
     run.require_complete()
     predictor = predictor_of(run, progress or Silence())
-    parts = [file_sha256(run / name) for name in ("weights.safetensors", "calibration.json") if (run / name).is_file()]
+    shaping = ("weights.safetensors", "calibration.json", "preprocess.json")
+    parts = [file_sha256(run / name) for name in shaping if (run / name).is_file()]
     note = f"{run.directory} was never evaluated, so nothing is calibrated: plainfilm evaluate"
     return Model(
         predictor,

@@ -104,7 +104,7 @@ def _model_and_films(places: list[Path], by_option: Path | None) -> tuple[Path, 
 
 
 def _is_model(place: Path) -> bool:
-    from plainfilm.core.bundle_file import SUFFIX
+    from plainfilm.core.bundle_file import SUFFIX, is_bundle
     from plainfilm.core.run import Run
 
-    return place.suffix == SUFFIX or Run.is_run(place)
+    return place.suffix == SUFFIX or Run.is_run(place) or is_bundle(place)

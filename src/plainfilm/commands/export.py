@@ -29,7 +29,7 @@ def export_command(
     run: Annotated[Path, typer.Argument(help="The run, trained and evaluated.")],
     path: Annotated[Path, typer.Option("-o", "--output", help="The bundle to write, such as model.plainfilm.")],
     precision: Annotated[
-        PrecisionChoice, typer.Option(help="fp32, or int8: a quarter of the size, three times as fast.")
+        PrecisionChoice, typer.Option(help="fp32, or int8: a quarter of the size, about three times as fast.")
     ] = PrecisionChoice.fp32,
     manifest: Annotated[
         Path | None, typer.Option(help="The manifest that the run was trained on, where it has moved.")

@@ -30,6 +30,7 @@ ABOUT, NETWORK, CARD, PROBES = "bundle.json", "network.onnx", "card.md", "probes
 _COMMENT = "plainfilm bundle, format {}, sha256 of all before: "
 _ENDS = re.compile(rb"plainfilm bundle, format (\d+), sha256 of all before: ([0-9a-f]{64})\Z")
 _LONGEST_COMMENT = 200
+_BEGINNING = 64  # bytes; an archive's first entry is named there
 _MOST_BYTES = 4 << 30
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 # What is told as it is.
@@ -69,14 +70,26 @@ def content_of(path: Path) -> bytes:
         raise BadBundle(f"cannot be read ({cause.strerror or cause})") from cause
 
 
+def is_bundle(path: Path) -> bool:
+    """Whether a file begins as a bundle does, whatever it is called; whether it is whole, opening it tells."""
+    try:
+        with path.open("rb") if path.is_file() else io.BytesIO() as file:
+            return _begins_as_one(file.read(_BEGINNING))
+    except OSError:
+        return False
+
+
+def _begins_as_one(content: bytes) -> bool:
+    return content[:4] == b"PK\x03\x04" and ABOUT.encode() in content[:_BEGINNING]
+
+
 def checked_digest(content: bytes) -> str:
     """The digest that the file ends with. Raises BadBundle where it is not that of this format and these bytes."""
     end = _ENDS.search(content[-_LONGEST_COMMENT:])
     if end is None:
-        is_archive = content[:4] == b"PK\x03\x04" and ABOUT.encode() in content[:64]
         raise BadBundle(
             f"is cut off, or something was added to it: it does not end as a bundle does. {REMEDY}"
-            if is_archive
+            if _begins_as_one(content)
             else 'is no bundle: expected the file that "plainfilm export" writes'
         )
     if int(end[1]) != FORMAT_VERSION:

@@ -13,11 +13,20 @@ from numpy.typing import NDArray
 from plainfilm.core.image import read_film
 from plainfilm.core.lungs import find_lungs_of
 from plainfilm.core.manifest import Manifest
-from plainfilm.core.preprocess import Preprocess
+from plainfilm.core.preprocess import Pixels, Preprocess
 from plainfilm.core.progress import Progress
 
 OWN, FOUND = "the set's own masks", "plainfilm's segmenter"
 _CHUNK = 64
+
+
+def _lit(mask: Pixels) -> Pixels:
+    """A mask whose lungs are white. Numbers of labels, such as 1 and 2 for left and right, are all of them lung.
+
+    mask: (H, W) uint8 or uint16. One with grey levels stays: its noise, as JPEG leaves it, lies below the middle of the scale.
+    """
+    middle = (int(np.iinfo(mask.dtype).max) + 1) // 2
+    return mask if mask.max(initial=0) >= middle else (mask > 0).astype(np.uint8) * np.uint8(255)
 
 
 def lung_masks(
@@ -34,7 +43,7 @@ def lung_masks(
     plain = replace(recipe, contrast="none", region="film")
 
     def mask(path: str) -> NDArray[np.bool_]:
-        return plain.fitted(read_film(manifest.film_path(path)).pixels) >= 128
+        return plain.fitted(_lit(read_film(manifest.film_path(path)).pixels)) >= 128
 
     lungs = np.empty(films.shape, np.bool_)
     paths = list(rows["mask_path"])

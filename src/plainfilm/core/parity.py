@@ -23,7 +23,8 @@ class Parity:
 
     films: how many. logit: the largest difference of two. embedding, strength: the same, over the largest number or 1; None
         for heatmaps that one of them lacks.
-    labels: share of films whose most probable class is the same. sets: whose prediction set is. turned_away: whose reason is.
+    labels: share of films that get the same label, the class most probable once calibrated. sets: share of the same prediction
+        set. turned_away: share of the same reason.
     macro_auroc_before, macro_auroc_after: of the calibrated probabilities; NaN where a class has no film.
     """
 
@@ -54,6 +55,13 @@ class Parity:
             )
         return ""
 
+    def told(self, precision: str) -> str:
+        """How far numbers that the first form reached hold for the second, a sentence. precision: of the second."""
+        alike = f"gives the run's label for {self.labels:.2%} of {self.films:,} validation films"
+        if precision == "fp32":
+            return f"This bundle counts in float32, as the run does, and {alike}."
+        return f"The numbers below are of the run in float32; this bundle counts in {precision} and {alike}."
+
     def to_dict(self) -> dict[str, Any]:
         """The values, for JSON; NaN is None."""
         return {name: None if value != value else value for name, value in asdict(self).items()}
@@ -83,7 +91,7 @@ def parity(
         logit=_apart(before.logit, after.logit),
         embedding=_apart(before.embedding, after.embedding, is_relative=True),
         strength=_apart(before.strength, after.strength, is_relative=True) if has_maps else None,
-        labels=float((before.logit.argmax(axis=1) == after.logit.argmax(axis=1)).mean()),
+        labels=float((probability[0].argmax(axis=1) == probability[1].argmax(axis=1)).mean()),
         sets=float((sets[0] == sets[1]).all(axis=1).mean()),
         turned_away=float((away[0] == away[1]).mean()),
         macro_auroc_before=auroc[0],

@@ -22,12 +22,14 @@ _BATCH = 16
 class MapShares(NamedTuple):
     """What the maps of N films say together.
 
-    logit: (N, C). share_in_lungs: (N,) of the positive strength of the predicted class's map, NaN where it is empty or the film
-    shows no lungs. lungs_share: (N,) of the film, NaN where it shows none. mean_map: (C, h, w), the positive maps of each class,
-    each scaled to a sum of 1, averaged over the films that are predicted to be of it; NaN for a class of no film.
+    logit: (N, C). answer: (N,) the class that the run answers, by its place. share_in_lungs: (N,) of the positive strength of that
+    class's map, NaN where it is empty or the film shows no lungs. lungs_share: (N,) of the film, NaN where it shows none.
+    mean_map: (C, h, w), the positive maps of each class, each scaled to a sum of 1, averaged over the films that are answered by
+    it; NaN for a class of no film.
     """
 
     logit: Floats
+    answer: NDArray[np.intp]
     share_in_lungs: NDArray[np.float64]
     lungs_share: NDArray[np.float64]
     mean_map: Floats
@@ -51,25 +53,28 @@ def map_shares(run: Run, pixels: NDArray[np.uint8], lungs: NDArray[np.bool_], pr
     pixels: (N, S, S) uint8, fitted by the run's recipe, such as a cache's. lungs: (N, S, S) bool, empty where none were found.
     Raises BadRun where the network has no maps.
     """
-    network = _with_maps(run, Silence())
-    logits, maps, shares = [], [], []
+    network, calibration = _with_maps(run, Silence()), run.calibration()
+    logits, answers, maps, shares = [], [], [], []
     with progress.task("Making heatmaps", len(pixels)) as task:
         for start in range(0, len(pixels), _BATCH):
             some = np.ascontiguousarray(pixels[start : start + _BATCH])
             scores = network.scores(some, maps=True)
             assert scores.strength is not None
-            chosen = positive(scores.strength[np.arange(len(some)), scores.logit.argmax(axis=1)])
+            answer = calibration.probability(np.nan_to_num(scores.logit)).argmax(axis=1)  # a wild film is of any class
+            chosen = positive(scores.strength[np.arange(len(some)), answer])
             inside = lungs[start : start + _BATCH]
             shares.append(np.where(inside.any(axis=(1, 2)), share_inside(chosen, inside), np.nan))
             logits.append(scores.logit)
+            answers.append(answer)
             maps.append(chosen)
             task.advance(len(some))
-    logit, lungs_share = np.concatenate(logits), lungs.mean(axis=(1, 2))
+    answered, lungs_share = np.concatenate(answers), lungs.mean(axis=(1, 2))
     return MapShares(
-        logit,
+        np.concatenate(logits),
+        answered,
         np.concatenate(shares),
         np.where(lungs_share > 0, lungs_share, np.nan),
-        _mean_maps(np.concatenate(maps), logit.argmax(axis=1), len(run.classes)),
+        _mean_maps(np.concatenate(maps), answered, len(run.classes)),
     )
 
 

@@ -13,6 +13,7 @@ from plainfilm.core.bootstrap import Interval
 from plainfilm.core.words import counted
 
 _MEASURE = "share of test films concerned by a leak (counted, not estimated)"
+_EXAMPLES = "; the first: "  # as prepare/check.py words it
 _THRESHOLD = "fails with any leak, warns where one picture stands under two labels"
 
 
@@ -43,6 +44,12 @@ def judge_leaks(findings: Sequence[Mapping[str, Any]], test_films: int | None, l
         return Finding("leaks", "warn", _MEASURE, number, _THRESHOLD, tuple(told), _OF_LABELS, {"rows": rows})
     verdict: Verdict = "pass" if test_films else "unknown"
     return Finding("leaks", verdict, _MEASURE, number, _THRESHOLD, tuple(told), "", {"rows": rows})
+
+
+def without_examples(told: str) -> str:
+    """A sentence of this check with its counts and without the films that it names, for whoever is given the model alone."""
+    counts, _, films = told.partition(_EXAMPLES)
+    return f"{counts}." if films else told
 
 
 _OF_LEAKS = (

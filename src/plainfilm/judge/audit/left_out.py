@@ -1,11 +1,12 @@
 """Check 4: small networks, each trained without one source and tried on it.
 
 evidence: {"rows": [{"source", "films", "classes", "own", "there", "loss"}], "refused": {SOURCE: why}}
+
+A source that was left out and whose loss cannot be judged stands in neither: its reason is told.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -15,7 +16,7 @@ from plainfilm.core.bootstrap import format_interval, interval_of
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.predictions import Predictions
 from plainfilm.judge.judged import Resampling
-from plainfilm.judge.outside.left_out import judge_left_out
+from plainfilm.judge.outside.left_out import judge_left_out, why_not_judged
 
 WARN_LOSS, FAIL_LOSS = 0.05, 0.20
 FEWEST_FILMS = 30  # on either side; a loss on fewer is told and not judged
@@ -34,6 +35,8 @@ _ADVICE: dict[Verdict, str] = {
     "unknown": "Name the source of each film (plainfilm prepare --metadata), and take each class from two or more.",
 }
 
+_TAKE_MORE = "Take each class from two or more sources, and more films, of several patients, from each."
+
 
 def judge_sources_left_out(
     scores: Mapping[str, Predictions],
@@ -51,16 +54,18 @@ def judge_sources_left_out(
     reasons = tuple(f"{source} was not left out: {why}." for source, why in refused.items())
     strict = replace(drawing, level=1 - (1 - drawing.level) / max(1, len(scores)))
     rows: list[dict[str, Any]] = []
+    unjudged: list[str] = []
     for source, table in scores.items():
         found = judge_left_out(table, Calibration.none(table.classes), source, notes.get(source, ""), strict)
-        if "accuracy" in found:
+        if why := why_not_judged(found):
+            unjudged.append(f"Without {source}, a small network was trained, and its loss cannot be judged: {why}.")
+        else:
             facts = {name: found[name] for name in ("source", "films", "own_films", "classes", "note")}
             rows.append({**facts, **found["accuracy"]})
+    reasons = (*unjudged, *reasons)
     evidence = {"rows": rows, "refused": dict(refused), "measure": "accuracy"}
     losses = {
-        row["source"]: interval_of(row["loss"])
-        for row in rows
-        if min(row["films"], row["own_films"]) >= FEWEST_FILMS and not math.isnan(interval_of(row["loss"]).low)
+        row["source"]: interval_of(row["loss"]) for row in rows if min(row["films"], row["own_films"]) >= FEWEST_FILMS
     }
     if not losses:
         return Finding(
@@ -70,7 +75,7 @@ def judge_sources_left_out(
             None,
             _THRESHOLD,
             _why_unknown(rows, reasons),
-            _ADVICE["unknown"],
+            _TAKE_MORE if scores else _ADVICE["unknown"],
             evidence,
         )
     source, worst = max(losses.items(), key=lambda item: item[1].low)

@@ -33,8 +33,8 @@ _TIED, _SOMEWHAT_TIED = 0.3, 0.2
 _LINES = {"warns above": _NOTABLY, "fails above": _CLEARLY}
 _MEASURE = "highest AUROC of telling a film's source within its class, from what the run makes of it"
 _THRESHOLD = (
-    f"fails where it surely reaches {_CLEARLY}, in an interval that allows for having picked the highest, and a class,"
-    f" against the rest, is surely tied to the sources by a Cramér's V of {_TIED}; warns from {_NOTABLY} and"
+    f"fails where it surely reaches {_CLEARLY}, and a class, against the rest, is surely tied to the sources by a Cramér's V of"
+    f" {_TIED}, both in intervals that allow for having picked the highest; warns from {_NOTABLY} and"
     f" {_SOMEWHAT_TIED}; passes where no class is tied to the sources, however well they are told apart"
 )
 

@@ -87,7 +87,8 @@ class Tie:
     """How closely source and class are tied, by Cramér's V.
 
     whole: of the table of all classes; None where it cannot be known.
-    label, of_label: the class that is most surely tied to its sources, and its V against the rest; "" and None where unknown.
+    label, of_label: the class that is most surely tied to its sources, and its V against the rest, in an interval that allows for
+        having picked it among all; "" and None where unknown.
     """
 
     whole: Interval | None = None
@@ -105,14 +106,17 @@ def tie_of(label: Names, source: Names, group: Names, classes: Sequence[str], dr
     if len(set(label)) < 2 or len(set(source)) < 2:
         return Tie()
     places = {name: place for place, name in enumerate(classes)}
-    found = associate(
-        np.unique(source.astype(str), return_inverse=True)[1], [places[name] for name in label],
-        _folds(source, group, drawing.seed), group, classes,
-        repeats=drawing.repeats, seed=drawing.seed, level=drawing.level,
+    found, strict = (
+        associate(
+            np.unique(source.astype(str), return_inverse=True)[1], [places[name] for name in label],
+            _folds(source, group, drawing.seed), group, classes,
+            repeats=drawing.repeats, seed=drawing.seed, level=level,
+        )
+        for level in (drawing.level, 1 - (1 - drawing.level) / len(set(label)))
     )  # fmt: skip
     if math.isnan(found.cramers_v.value):
         return Tie()
-    known = {name: one for name, one in found.cramers_v_of.items() if not math.isnan(one.low)}
+    known = {name: one for name, one in strict.cramers_v_of.items() if not math.isnan(one.low)}
     if not known:  # a single group
         return Tie(found.cramers_v)
     name = max(known, key=lambda name: (known[name].low, name))

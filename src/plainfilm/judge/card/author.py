@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -36,16 +37,23 @@ def open_answers(path: Path) -> dict[str, str]:
 def with_answers(card: str, answers: Mapping[str, str], where: str) -> str:
     """The card, in Markdown, with what its author says in place of what it asks. where: the answers' file, for messages.
 
+    A question holds for other counts too: that of "the patient of 248 films is unknown" is answered for 3,798.
     Raises BadConfig for an answer to what the card does not ask.
     """
     for question, answer in answers.items():
-        asked = f"{_MARK}{escaped_markdown(question)}*\n"
-        if asked not in card:
-            open_ = [line[len(_MARK) : -1] for line in card.splitlines() if line.startswith(_MARK)]
+        asks = [line[len(_MARK) : -1] for line in card.splitlines() if line.startswith(_MARK)]
+        wanted = escaped_markdown(question)
+        alike = [asked for asked in asks if _without_counts(asked) == _without_counts(wanted)]
+        asked = wanted if wanted in asks else alike[0] if len(alike) == 1 else None
+        if asked is None:
             raise BadConfig(
-                f'{where}: the model card does not ask "{question}"{did_you_mean(question, open_)}. It asks: '
-                + ("; ".join(open_) or "nothing")
+                f'{where}: the model card does not ask "{question}"{did_you_mean(question, asks)}. It asks: '
+                + ("; ".join(asks) or "nothing")
             )
-        said = f"- *{BY_THE_AUTHOR}, on {escaped_markdown(question)}:* {escaped_markdown(answer)}\n"
-        card = card.replace(asked, said)
+        said = f"- *{BY_THE_AUTHOR}, on {asked}:* {escaped_markdown(answer)}\n"
+        card = card.replace(f"{_MARK}{asked}*\n", said)
     return card
+
+
+def _without_counts(question: str) -> str:
+    return re.sub(r"\d[\d,.]*", "#", question)

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from plainfilm.core.bootstrap import format_interval, interval_of
+from plainfilm.core.bootstrap import Interval, format_interval, interval_of
 from plainfilm.core.calibration import Calibration
 from plainfilm.core.looks import class_looks
 from plainfilm.core.page import Html, alert, bullets, estimate, numbers, page, paragraph, section, swatch, table, texts
@@ -66,11 +66,34 @@ def left_out_json(
     }
 
 
+def why_not_judged(found: Mapping[str, Any]) -> str:
+    """Why the loss on a source that was left out is not known, or not how sure it is; "" where both are.
+
+    found: as `judge_left_out` gives it.
+    """
+    if "accuracy" not in found:
+        return f"no validation film of the other sources is of {' or '.join(found['classes']) or 'any of its classes'}"
+    sides = {"its": ("films", "groups"), "the validation": ("own_films", "own_groups")}
+    alone = [
+        f"{whose} {counted(found[films], 'film')} {'is' if found[films] == 1 else 'are'} of one group"
+        for whose, (films, groups) in sides.items()
+        if found[groups] < 2
+    ]
+    if alone:
+        return f"{' and '.join(alone)}, and one group cannot tell how groups differ"
+    return "" if _is_judged(interval_of(found["accuracy"]["loss"])) else "how sure it is cannot be told from its films"
+
+
+def _is_judged(loss: Interval) -> bool:
+    return not (math.isnan(loss.low) or math.isnan(loss.high))
+
+
 def left_out_sentences(found: Mapping[str, Any]) -> list[str]:
     """What was learnt, source by source, and which sources could not be left out."""
     told = []
     for one in found["sources"]:
-        if "accuracy" not in one:
+        if why := why_not_judged(one):
+            told.append(f"Without {one['source']}: a loss cannot be judged: {why}.")
             continue
         accuracy = {name: interval_of(value) for name, value in one["accuracy"].items()}
         loss = accuracy["loss"]
@@ -98,14 +121,16 @@ def left_out_text(found: Mapping[str, Any]) -> str:
 def left_out_page(found: Mapping[str, Any], name: str) -> str:
     """One offline page: the losses, then each source by class."""
     colours = {label: look.colour for label, look in class_looks(found["classes"]).items()}
-    losses = [interval_of(one["accuracy"]["loss"]) for one in found["sources"] if "accuracy" in one]
+    losses = [interval_of(one["accuracy"]["loss"]) for one in found["sources"] if not why_not_judged(one)]
     is_lost = any(loss.low > 0 for loss in losses)
     if is_lost:
         most = max(loss.value for loss in losses if loss.low > 0)
         title = f"On a source that it never saw, the network loses up to {most:.2f} of accuracy"
-    else:
-        possible = max((loss.high for loss in losses), default=math.nan)
+    elif losses:
+        possible = max(loss.high for loss in losses)
         title = f"No loss is shown on a source never seen; it may be up to {possible:.2f}"
+    else:
+        title = "On a source never seen, the loss cannot be judged"
     overall = [
         [
             one["source"] if place == 0 else "",
@@ -117,6 +142,11 @@ def left_out_page(found: Mapping[str, Any], name: str) -> str:
         for one in found["sources"]
         if "accuracy" in one
         for place, measure in enumerate(GAP_MEASURES)
+    ]
+    overall += [
+        [one["source"], f"cannot be judged: {why_not_judged(one)}", "", "", "", "", f"{one['films']:,}"]
+        for one in found["sources"]
+        if "accuracy" not in one
     ]
     columns = [
         *texts("Left out", "Measure"),

@@ -61,6 +61,7 @@ function scores(model) {
   return [
     el("h3", { textContent: "How good it was" }),
     el("p", { className: "soft" }, `On ${where.filter(Boolean).join(", ")}; 95% intervals. Elsewhere it may be worse.`),
+    model.precision === "int8" && el("p", { className: "soft", textContent: ofTheRun(model.parity) }),
     el("table", {}, el("tbody", {}, Object.entries(OVERALL).filter(([key]) => key in measured).map(([key, name]) =>
       el("tr", {}, el("th", { scope: "row", textContent: name }), el("td", { textContent: withInterval(measured[key]) }))))),
     measures.length && el("div", { className: "scroll", tabIndex: 0, role: "region", "aria-label": "Numbers of each class" },
@@ -70,6 +71,14 @@ function scores(model) {
           el("th", { scope: "row" }, className(name)),
           measures.map(([key]) => el("td", {}, withInterval(measured[`${key}/${name}`])))))))),
   ];
+}
+
+/** What the numbers are of where the bundle counts otherwise than the run that reached them. */
+function ofTheRun(parity) {
+  const { labels, films: count } = parity ?? {};
+  const of = labels && count && `${(100 * labels).toFixed(2)}% of ${counted(count, "validation film")}`;
+  const alike = of ? ` and gives its label for ${of}` : "";
+  return `These numbers are of the run in float32; this bundle counts in int8${alike}.`;
 }
 
 function films(data) {
