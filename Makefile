@@ -1,6 +1,6 @@
 # make demo   the whole job on drawn phantom films, to a report
 # make test   style, types, and all tests but for the slow ones; minutes
-# make slow   the tests that take more than ten seconds each: real trainings, all real films
+# make slow   the tests that take five seconds or more each: real trainings, all real films, every state of the page
 # make light  the light installation, tried in a clean environment: half a gigabyte to install
 # make model  the model inside the package, trained anew on ../shared/films; two to three hours on two cores
 # All set up all they need in .venv; nothing is installed outside this folder, but for light's, which goes again.
@@ -18,7 +18,7 @@ demo: $(VENV)/train.done
 	$(BIN)/plainfilm demo -o demo
 
 test: $(VENV)/dev.done check films
-	$(PYTEST) -n 3 -m "not slow"
+	$(PYTEST) -m "not slow"
 
 slow: $(VENV)/dev.done films
 	$(PYTEST) -m slow

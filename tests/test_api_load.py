@@ -64,6 +64,7 @@ def test_every_answer_of_many_is_right_or_an_honest_503(bundle: Bundle, queue: i
     assert replies[200] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("sent", "key"), [("films", ""), ("anything", "sesame")])
 def test_schemathesis_finds_nothing(bundle: Bundle, bundle_path: Path, tmp_path: Path, sent: str, key: str) -> None:
     environment = {

@@ -138,6 +138,7 @@ def test_any_column_of_a_table_may_be_the_split(split_folder: Path, tmp_path: Pa
         inspect(tmp_path / "theirs.csv", split_by="folds", options=PrepareOptions(columns=columns))
 
 
+@pytest.mark.slow
 def test_a_manifest_is_looked_at_again(drawn: Path, tmp_path: Path) -> None:
     copied = tmp_path / "set"
     shutil.copytree(drawn, copied)
@@ -162,6 +163,7 @@ def test_fix_writes_a_sound_manifest(split_folder: Path, tmp_path: Path) -> None
     assert mended.check() == [] and len(mended.films) == len(inspection.survey.films)
 
 
+@pytest.mark.slow
 def test_fix_on_a_manifest_keeps_its_films_and_mends_the_split(drawn: Path, tmp_path: Path) -> None:
     manifest = prepare(drawn, tmp_path / "data", PrepareOptions(twins=False))
     films = manifest.films.copy()
@@ -201,6 +203,7 @@ def test_split_by_needs_a_table(split_folder: Path) -> None:
         inspect(split_folder, split_by="fold")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_clean_split_of_phantoms_is_never_accused(tmp_path: Path, seed: int) -> None:
     """benchmarks/clean_splits.py does the same for 50 seeds."""

@@ -55,6 +55,7 @@ def test_phantoms_without_a_hint_raise_no_alarm(tmp_path, seed) -> None:
     assert hints["file"]["kinds"]["size and shape"] is hints["file"]["kinds"]["format"] is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shortcut, kind", [("border", "border"), ("grey", "grey range")])
 def test_a_planted_shortcut_raises_an_alarm_that_names_class_and_kind(tmp_path, shortcut, kind) -> None:
     hints = _phantom_hints(tmp_path / "set", shortcut=shortcut, shortcut_class="Normal")

@@ -411,6 +411,7 @@ def run_copy(finished_run: Run, tmp_path: Path) -> Run:
     return Run.open(shutil.copytree(finished_run.directory, tmp_path / "run"))
 
 
+@pytest.mark.slow
 def test_the_job_judges_counts_and_writes_everything(run_copy: Run, elsewhere: Manifest) -> None:
     from plainfilm.outside_jobs import evaluate_outside
 
@@ -494,6 +495,7 @@ def test_one_patient_of_one_source_is_met_before_and_elsewhere_it_is_a_note() ->
     assert any("film-3" in note and "nobody can tell" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_without_its_manifest_a_run_says_what_cannot_be_known(
     run_copy: Run, elsewhere: Manifest, tmp_path: Path
 ) -> None:

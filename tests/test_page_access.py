@@ -75,6 +75,7 @@ STATES: dict[str, Callable[[Visitor, Bundle], None]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", STATES)
 def test_axe_finds_nothing_in_light_and_dark(browser: Browser, server: Served, bundle: Bundle, state: str) -> None:
     with visitor(browser, server.url, color_scheme="light") as someone:

@@ -221,6 +221,7 @@ def test_the_same_films_give_the_same_network(tmp_path: Path) -> None:
     assert one == other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("mean", "std"), [(0.449, 0.226), (0.5, 0.25), (0.3, 0.2)])
 def test_no_grey_level_of_a_film_is_lost(tmp_path: Path, mean: float, std: float) -> None:
     films, label = _phantoms(8)

@@ -330,6 +330,7 @@ def with_hints(manifest, macro_auroc, *, findings=(), classes=None):
 TELLS = {"level": "failure", "by": "file", "classes": ["COVID"], "text": "the file tells COVID from the rest."}
 
 
+@pytest.mark.slow
 def test_the_scores_stand_beside_those_of_the_file_alone(made):
     run, manifest, predictions, metrics = made
     reader = read_report((run, with_hints(manifest, _interval(0.6, 0.55, 0.65)), predictions, metrics))

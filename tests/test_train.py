@@ -520,6 +520,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.confstr("CS_GNU_LIBC_VERSION"), reason="the C library is not glibc")
 def test_memory_that_a_step_frees_is_there_for_the_next() -> None:
     kept, back = (
