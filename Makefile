@@ -18,7 +18,7 @@ demo: $(VENV)/train.done
 	$(BIN)/plainfilm demo -o demo
 
 test: $(VENV)/dev.done check films
-	$(PYTEST) -n 3 -m "not slow"  # two cores: some wait for a page
+	$(PYTEST) -m "not slow"
 
 slow: $(VENV)/dev.done films
 	$(PYTEST) -m slow
