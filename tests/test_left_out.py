@@ -187,18 +187,14 @@ def test_what_cannot_be_judged_is_said_with_its_reason_and_spoils_no_title():
 
 
 def test_a_source_of_one_group_is_not_left_out_and_named():
-    from plainfilm.outside_jobs import without_lone_groups
-
     films = balanced("a", "b", "c")
     films.loc[films["source"] == "b", "group"] = "one"
-    plan = without_lone_groups(leave_sources_out(manifest_of(films)), Path("m.csv"))
+    plan = leave_sources_out(manifest_of(films))
     assert [split.source for split in plan.splits] == ["a", "c"] and "of one group" in plan.refused["b"]
     assert "split_without_b" not in plan.manifest.split_columns
     films["group"] = films["source"]
-    with pytest.raises(
-        BadManifest, match=r"m\.csv: has no source that can be left out\. .*a: its films are of one group"
-    ):
-        without_lone_groups(leave_sources_out(manifest_of(films)), Path("m.csv"))
+    with pytest.raises(BadManifest, match=r"has no source that can be left out\. .*a: its films are of one group"):
+        leave_sources_out(manifest_of(films))
 
 
 @pytest.fixture(scope="module")

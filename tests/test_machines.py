@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import os
 from collections import defaultdict
 from dataclasses import replace
@@ -169,4 +168,4 @@ def test_a_demo_that_is_stopped_says_that_nothing_is_kept(tmp_path: Path, monkey
     monkeypatch.setattr(jobs, "_demo", stopped)
     with pytest.raises(Interrupted, match="nothing is kept, and the same command begins anew"):
         jobs.run_demo(tmp_path / "demo")
-    assert json.dumps(sorted(path.name for path in (tmp_path / "demo").iterdir())) == "[]"
+    assert not any((tmp_path / "demo").iterdir())

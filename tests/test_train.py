@@ -304,7 +304,7 @@ def test_minutes_are_kept(manifest: Manifest, tmp_path: Path) -> None:
     run = train(manifest, tmp_path / "run", replace(TINY, minutes=0.6), started=begun, evaluated_films=48)
     assert run.is_complete
     assert time.monotonic() - begun < 0.6 * 60
-    with pytest.raises(BadConfig, match="too short"):
+    with pytest.raises(BadConfig, match="is too short"):
         train(manifest, tmp_path / "short", replace(TINY, minutes=0.001))
 
 

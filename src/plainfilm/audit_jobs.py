@@ -20,7 +20,6 @@ from plainfilm.core.regions import SEEN, Seen
 from plainfilm.core.run import Run
 from plainfilm.errors import BadManifest, BadRun
 from plainfilm.jobs import require_extra
-from plainfilm.outside_jobs import without_lone_groups
 from plainfilm.prepare.inspection import inspect
 from plainfilm.prepare.left_out import leave_sources_out
 
@@ -162,7 +161,7 @@ def _of_small_networks(
     yield less
     is_tied = bool(classes_tied_to_source(films.rows, films.manifest.classes))
     try:
-        plan = without_lone_groups(leave_sources_out(films.manifest, drawing.seed), films.manifest.path)
+        plan = leave_sources_out(films.manifest, drawing.seed)
     except BadManifest as error:
         reasons = {"the sources": error.message}
         yield judge_sources_left_out({}, {}, reasons, is_tied, drawing)

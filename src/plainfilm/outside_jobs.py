@@ -20,7 +20,7 @@ from plainfilm.core.run import Run
 from plainfilm.core.words import counted
 from plainfilm.errors import BadConfig, BadManifest, BadRun
 from plainfilm.jobs import Evaluation, require_extra, score_and_calibrate, train_runs
-from plainfilm.prepare.left_out import LeftOutPlan, leave_sources_out
+from plainfilm.prepare.left_out import leave_sources_out
 from plainfilm.prepare.overlap import Thumbnails, find_overlap
 
 if TYPE_CHECKING:
@@ -245,7 +245,7 @@ def train_left_out(
     from plainfilm.judge.outside.left_out import judge_left_out, left_out_json, left_out_page
 
     out: Progress = progress or Silence()
-    plan = without_lone_groups(leave_sources_out(manifest, config.seed), manifest.path)
+    plan = leave_sources_out(manifest, config.seed)
     for source, why in plan.refused.items():
         out.say(f"{source} is not left out: {why}")
     for split in plan.splits:
@@ -275,25 +275,6 @@ def train_left_out(
     write_json(directory / "left_out.json", found)
     write_text(directory / "left_out.html", left_out_page(found, directory.resolve().name))
     return LeftOutResult(evaluations, found, directory / "left_out.html")
-
-
-def without_lone_groups(plan: LeftOutPlan, path: Path | None) -> LeftOutPlan:
-    """The plan without sources whose films are all of one group: on these a loss could be told, and not how sure it is.
-
-    path: of the manifest, for messages. Raises BadManifest, with the reason for each source, where none is left.
-    """
-    films = plan.manifest.films
-    alone = [one for one in plan.splits if films.loc[films[one.column] == "test", "group"].nunique() < 2]
-    if not alone:
-        return plan
-    why = {one.source: "its films are of one group, which cannot tell how sure a loss would be" for one in alone}
-    refused = {**plan.refused, **why}
-    if len(alone) == len(plan.splits):
-        reasons = tuple(f"{source}: {told}" for source, told in refused.items())
-        raise BadManifest(f"has no source that can be left out. {'; '.join(reasons)}", path, reasons)
-    kept = replace(plan.manifest, films=films.drop(columns=[one.column for one in alone]))
-    splits = tuple(one for one in plan.splits if one not in alone)
-    return replace(plan, manifest=kept, splits=splits, refused=refused)
 
 
 def _written(manifest: Manifest, directory: Path, resume: bool) -> Manifest:

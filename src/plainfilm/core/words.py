@@ -1,6 +1,7 @@
 """Words the same wherever they are printed: numbers, and names that may hold anything."""
 
 NOTICE = "Research and education only. Not a medical device."
+EXAMPLES = "; the first: "  # what stands behind it names films or people; who may not know them gets what stands before
 
 
 def counted(count: int, one: str, many: str = "") -> str:

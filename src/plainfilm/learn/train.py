@@ -214,7 +214,7 @@ class Training:
         last_step = self.pace.steps_that_fit(course=0.0)
         if last_step < 1:
             raise BadConfig(
-                f"--minutes {self.config.minutes:g} is too short: {self.pace.elapsed:.0f} s went into getting ready and "
+                f"{in_minutes(self.config.minutes)} is too short: {self.pace.elapsed:.0f} s went into getting ready and "
                 f"{self.pace.reserve:.0f} s are needed for the evaluation. Give it more, or a smaller --size"
             )
         self.progress.say(f"{last_step / self.pace.epoch_steps:.1f} epochs fit into {in_minutes(self.config.minutes)}")

@@ -176,7 +176,6 @@ class _Training:
             return
         except _OF_A_TRIAL as error:
             why = one_line(advice(error, self.config) or str(error) or type(error).__name__)
-            why = why.replace("--minutes ", "--trial-minutes ")
             self.store.end(self.trial, "failed", why=why, seconds=round(time.monotonic() - begun, 1))
             self.progress.say(f"trial {self.trial.number} failed: {why}")
             self._let_go()

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from plainfilm.core.chest import Likeness
 from plainfilm.core.manifest import shown
+from plainfilm.core.words import EXAMPLES
 from plainfilm.prepare.duplicates import IDENTICAL, Twin
 from plainfilm.prepare.group import half_named_patients
 from plainfilm.prepare.survey import Survey
@@ -105,7 +106,7 @@ def _leaks(survey: Survey, side: pd.Series[str]) -> Iterator[Finding]:
         films_concerned = {row for rows, _ in torn for row in rows}
         first = ", ".join(f"{films['image_id'].iloc[row]} ({sides[row]})" for row in torn[0][0][:4])
         one, many = what
-        text = f"{len(torn):,} {one if len(torn) == 1 else many} on two sides, {len(films_concerned):,} films; the first: {first}"
+        text = f"{len(torn):,} {one if len(torn) == 1 else many} on two sides, {len(films_concerned):,} films{EXAMPLES}{first}"
         return Finding(
             "leak", "failure", title, text, tuple(rows for rows, _ in torn), tuple(reason for _, reason in torn)
         )
@@ -148,7 +149,7 @@ def _labels(survey: Survey) -> Iterator[Finding]:
             "warning",
             "One picture under two labels",
             f"{len(torn):,} {'pair holds' if len(torn) == 1 else 'pairs hold'} one picture under two labels, of which at least "
-            f"one is wrong; the first: {names}",
+            f"one is wrong{EXAMPLES}{names}",
             tuple((twin.first, twin.second) for twin in torn),
             tuple(_alike(twin) for twin in torn),
         )

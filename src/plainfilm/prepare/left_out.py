@@ -125,6 +125,8 @@ def _obstacle(source: str, inside: pd.DataFrame, known: pd.DataFrame, classes: t
         )
     if len(inside) < FEWEST_FILMS:
         return f"has {counted(len(inside), 'film')}, fewer than {FEWEST_FILMS}"
+    if inside["group"].nunique() < 2:
+        return "its films are of one group, which cannot tell how sure a loss would be"
     return ""
 
 

@@ -10,10 +10,9 @@ from typing import Any
 
 from plainfilm.core.audit import Finding, Verdict
 from plainfilm.core.bootstrap import Interval
-from plainfilm.core.words import counted
+from plainfilm.core.words import EXAMPLES, counted
 
 _MEASURE = "share of test films concerned by a leak (counted, not estimated)"
-_EXAMPLES = "; the first: "  # as prepare/check.py words it
 _THRESHOLD = "fails with any leak, warns where one picture stands under two labels"
 
 
@@ -48,7 +47,7 @@ def judge_leaks(findings: Sequence[Mapping[str, Any]], test_films: int | None, l
 
 def without_examples(told: str) -> str:
     """A sentence of this check with its counts and without the films that it names, for whoever is given the model alone."""
-    counts, _, films = told.partition(_EXAMPLES)
+    counts, _, films = told.partition(EXAMPLES)
     return f"{counts}." if films else told
 
 
