@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 import shutil
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from tests.conftest import TINY
 from typer.testing import CliRunner
 
+from plainfilm.commands.explain import explain_command
 from plainfilm.core.audit import NOT_AUDITED, Audit
 from plainfilm.core.bundle import SHIPPED, Bundle
 from plainfilm.core.calibration import Calibration, Scaling
@@ -29,6 +31,7 @@ from plainfilm.core.explanation import (
     OF_NO_NETWORK,
     OUTSIDE,
     PASSES,
+    PASSES_UNSHUFFLED,
     UNSHUFFLED,
     UNSTABLE,
     UNTRIED,
@@ -204,6 +207,24 @@ def test_its_own_pictures_are_no_films(tmp_path: Path, monkeypatch: pytest.Monke
     assert films_of(Path()) == [Path(probe.name)] and films_of(Path("explain/overlays")) == []
     (tmp_path / "linked").symlink_to(tmp_path, target_is_directory=True)
     assert films_of(Path()) == [Path(probe.name)], "it goes round in a circle"
+
+
+def test_a_name_that_is_no_utf8_is_explained_and_spelt_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = Bundle.open(SHIPPED)
+    film = tmp_path / os.fsdecode(b"bad\xff.png")
+    film.write_bytes(bundle.probes[0].content)
+    monkeypatch.setattr("sys.argv", ["plainfilm", "explain", str(film)])
+    explained = explain_paths(bundle, [film], tmp_path / "maps", even_turned_away=True)
+    (row,) = explained.table.to_dict("records")
+    assert row["film"].endswith("bad\\xff.png") and row["status"] == "ok"
+    assert "bad\\xff.png" in explained.page.read_text(encoding="utf-8")
+
+
+def test_what_is_missing_is_said_to_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("nowhere", "nowhere.png"):
+        with pytest.raises(BadImage, match=f"{name}: is missing: name a film"):
+            explain_command([Path(name)], directory=tmp_path / "maps")
 
 
 def test_a_second_process_leaves_the_first_one_s_work_alone(tmp_path: Path) -> None:
@@ -489,7 +510,7 @@ def test_shuffling_keeps_the_values_and_the_network(run: Run) -> None:
         (Trust(0.5, 0.25, 0.3, 0.9), f"FAILS: {UNSTABLE}; {OF_NO_NETWORK}"),
         (Trust(float("nan"), float("nan"), 0.9, 0.1), f"{UNTRIED}: {NO_LUNGS}"),
         (Trust(0.5, 0.25, 0.9, float("nan")), f"{UNTRIED}: {COARSE}"),
-        (Trust(0.5, 0.25, 0.9, float("nan"), has_shuffled=False), f"{UNTRIED}: {UNSHUFFLED}"),
+        (Trust(0.5, 0.25, 0.9, float("nan"), has_shuffled=False), PASSES_UNSHUFFLED),
         (
             Trust(float("nan"), float("nan"), 0.9, float("nan"), has_shuffled=False),
             f"{UNTRIED}: {NO_LUNGS}; {UNSHUFFLED}",

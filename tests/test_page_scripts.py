@@ -130,6 +130,28 @@ def test_nothing_of_an_earlier_failure_stands_beside_a_good_answer(run: Run) -> 
     assert told[:3] == ["Copy the file again.", "", ""] and "Copy" not in told[3] and "1,A," in told[3]
 
 
+def test_a_file_that_is_no_film_is_not_offered_to_be_sent_again(run: Run) -> None:
+    told = run(
+        _FILMS
+        + """
+        import { Refused } from "./server.js";
+        server.problem = new Refused("Not understood", "The server's answer is not one that this page understands.");
+        await send("1");
+        server.problem = null;
+        server.send = async () => ({ film: { status: "error", error: "is no picture" }, model: { sha256: "a" } });
+        await send("2");
+        films.add([{ name: "3", size: 1e9 }]);
+        const before = films.all.map((film) => film.isOfFile);
+        const end = idle();
+        films.retry(films.all[1]);
+        const during = films.all[1].isOfFile;
+        await end;
+        print([before, during, films.all[1].isOfFile]);
+        """
+    )
+    assert told == [[False, True, True], False, True]
+
+
 def test_the_table_has_the_classes_of_every_model_that_answered(run: Run) -> None:
     table = run(
         """

@@ -100,9 +100,15 @@ def test_numbers_a_class_are_taken_as_they_are_and_shrink_where_films_are_few() 
     assert (plenty.T.tolist(), notes) == ([[800, 100, 100, 0]], [])
     fixed, notes = quota_of({"A": 1000}, RecipeSplit(val=60, test=60, train=240))
     assert (fixed.T.tolist(), notes) == ([[240, 60, 60, 640]], [])
-    few, notes = quota_of({"A": 250}, RecipeSplit(val=100, test=100))
-    assert few.T.tolist() == [[126, 62, 62, 0]]
-    assert notes == ["A has 250 films, fewer than the recipe's numbers take: 62 validate and 62 test"]
+    few, notes = quota_of({"A": 150}, RecipeSplit(val=100, test=100))
+    assert few.T.tolist() == [[76, 37, 37, 0]]
+    assert notes == ["A has 150 films, fewer than the recipe's numbers take: 37 validate and 37 test"]
+    half, notes = quota_of({"A": 300}, RecipeSplit(val=100, test=100))
+    assert half.T.tolist() == [[150, 75, 75, 0]]
+    assert notes == [
+        "A has 300 films, and at least half of a class trains here, which the recipe's 200 for validation and test do not leave: "
+        "75 validate and 75 test"
+    ]
     shares, _ = quota_of({"A": 10, "B": 1000}, RecipeSplit(val=0.1, test=0.2, train=0.7))
     assert shares.T.tolist() == [[7, 1, 2, 0], [700, 100, 200, 0]]
 

@@ -198,6 +198,7 @@ def test_trainings_that_were_shown_unequal_numbers_of_films_are_not_held_against
     assert "lower, but the trainings were unequal (448 against 352 films shown)" not in to_black.verdict
     assert "448 against 352 films shown" in to_leak_free.verdict and "explain" not in to_leak_free.verdict
     assert "lower by more than other films" in to_black.verdict, "352 and 350 are as good as equal"
+    assert "681(1 epoch)" in read(seen(WHOLE, 681, 681, 681)).text.replace(" (", "(")
     assert "448(0.66 epochs)" in text.replace(" (", "("), "of 681 training films"
     assert "ResNet-18, films shown: 448" in reproduction_text(unequal)
     equal = seen(WHOLE, 448, 448, 430)
@@ -433,6 +434,20 @@ def test_the_same_films_are_held_against_themselves(runs: dict[tuple[str, str], 
         replace(near, rows=(near.rows[0], trained(way="no-lungs", value=0.8))), "ResNet-18", "accuracy", both
     )
     assert not other.is_paired, "scores that say another change are not what the numbers were made of"
+
+
+def test_own_and_leak_free_splits_of_the_same_films_are_held_film_by_film(runs: dict[tuple[str, str], Run]) -> None:
+    equal = replace(WHOLE, rows=(trained(way="own", value=0.9), trained(way="leak-free", value=0.9)))
+    assert "have other test films" in read(equal, runs).text
+    for run in runs.values():
+        scores_of(run, 90)
+    (same,) = steps(equal, "ResNet-18", "accuracy", runs)
+    assert same.is_paired and (same.change.low, same.change.high) == (0, 0)
+    assert same.verdict == "not one test film turned right or wrong"
+    (unequal,) = steps(seen(equal, 448, 352), "ResNet-18", "accuracy", runs)
+    assert unequal.verdict.startswith("not one test film turned right or wrong, but the trainings were unequal")
+    text = read(equal, runs).text
+    assert "have the same test films: hardly a film here shares" in text and "have other test films" not in text
 
 
 @pytest.fixture

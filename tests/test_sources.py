@@ -370,7 +370,90 @@ def test_films_without_any_class_folder_have_no_label_and_no_split(tmp_path: Pat
     made = _prepare(tmp_path / "films", tmp_path)
     assert made.classes == ()
     assert set(made.films["label"]) == set(made.films["split"]) == {""}
-    assert "4 films have no label" in made.info["notes"]
+    assert "no film has a label, so nothing was split: labels come from folders by class" in made.info["notes"][-1]
+    assert "No film has a label." in (tmp_path / "out" / "dataset.md").read_text()
+
+
+def test_films_without_a_label_are_counted_where_they_can_be_read(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "films")
+    (films / "Normal" / "9.png").write_bytes(b"no film")
+    rows = [
+        f"{path.relative_to(tmp_path)},{path.parent.name if path.stem[-1] < '4' else ''}"
+        for path in films.rglob("*.png")
+    ]
+    (tmp_path / "t.csv").write_text("\n".join(["path,label", *rows]))
+    assert "4 readable films without a label" in _prepare(tmp_path / "t.csv", tmp_path).info["notes"]
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "said"),
+    [
+        (b"PK\3\4" + bytes(200), "films.zip", "a zip without its end"),
+        (bytes(200), "films.ZIP", "is called a zip and is none"),
+        (b"\x1f\x8b" + bytes(200), "films.tar.gz", "an archive of another kind than zip: unpack it"),
+        (b"hello", "films.txt", "neither a zip nor"),
+    ],
+)
+def test_a_file_that_is_no_zip_is_called_what_it_is(content: bytes, name: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BadSource, match=said):
+        _prepare(tmp_path / name, tmp_path)
+
+
+def test_masks_beside_their_films_are_masks_and_no_films(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "films")
+    for name in ("COVID-0_mask", "COVID-1 Lung Mask", "covid-2-lungs-mask", "COVID-3_infection_mask", "COVID_mask"):
+        write_png(films / "COVID" / f"{name}.png", seed=len(name) + 50)
+    found = list_source(films, tmp_path, {}, Silence())
+    masks = {Path(row.path).stem: Path(row.mask_path).stem for row in found.rows.itertuples() if row.mask_path}
+    assert masks == {"COVID-0": "COVID-0_mask", "COVID-1": "COVID-1 Lung Mask", "COVID-2": "covid-2-lungs-mask"}
+    assert len(found.rows) == 13, "COVID_mask is called after no film, so it stays one"
+    (note,) = found.notes
+    assert note.startswith("4 files called after a film beside it taken for its mask") and note.endswith(
+        "of the lungs: 3"
+    )
+    (finding,) = [one for one in inspect(films).findings if one.kind == "source"]
+    assert "COVID-0_mask.png" in finding.text and finding.level == "note"
+
+
+def test_a_mask_of_two_films_of_one_name_is_that_of_its_own_kind_of_file(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "films")
+    shutil.copyfile(films / "COVID" / "COVID-5.png", films / "COVID" / "COVID-0.bmp")
+    for ending in (".png", ".tif"):
+        shutil.copyfile(films / "COVID" / "COVID-1.png", films / "COVID" / f"COVID-0_mask{ending}")
+    rows = list_source(films, tmp_path, {}, Silence()).rows
+    assert [Path(row.path).name for row in rows.itertuples() if row.mask_path] == ["COVID-0.png"] and len(rows) == 13
+
+
+def test_masks_called_after_their_films_in_a_folder_of_masks_are_found(tmp_path: Path) -> None:
+    for film in range(3):
+        for name in ("A", "B"):
+            write_png(tmp_path / "films" / name / "images" / f"CXR_{film}.png", seed=film)
+            write_png(tmp_path / "films" / name / "masks" / f"CXR_{film}_mask.png", seed=film)
+    rows = list_source(tmp_path / "films", tmp_path, {}, Silence()).rows
+    assert [Path(mask).stem for mask in rows["mask_path"]] == [f"{Path(film).stem}_mask" for film in rows["path"]]
+
+
+def test_columns_that_are_not_read_are_told_with_what_would_read_them(tmp_path: Path) -> None:
+    films = _classes(tmp_path / "films")
+    rows = [
+        f"{path.relative_to(tmp_path)},{path.parent.name},{place},x" for place, path in enumerate(films.rglob("*.png"))
+    ]
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(["path,label,Patient ID,Follow-up #", *rows]))
+    asked = 't.csv: its column "Patient ID" is not read; if it is patient_id, say --columns "patient_id=Patient ID"'
+    rest = "t.csv: 1 other column not read (Follow-up #)"
+    for made in (
+        _prepare(table, tmp_path),
+        prepare(films, tmp_path / "joined", replace(ONE_EACH, metadata=table)),
+    ):
+        assert asked in made.info["notes"] and rest in made.info["notes"]
+    named = prepare(table, tmp_path / "named", replace(ONE_EACH, columns={"patient_id": "Patient ID"}))
+    notes = named.info["notes"]
+    assert "t.csv: 1 column not read (Follow-up #)" in notes and not any("Patient ID" in note for note in notes)
+    assert named.ok["patient_id"].nunique() == 12
+    again = prepare(tmp_path / "named" / "manifest.csv", tmp_path / "again", replace(ONE_EACH, resplit=True))
+    assert not any("not read" in note for note in again.info["notes"]), "a manifest of ours is known"
 
 
 @pytest.mark.slow

@@ -21,11 +21,11 @@ from plainfilm.core.calibration import Calibration, Wishes
 from plainfilm.core.config import TrainConfig
 from plainfilm.core.files import make_directory, provenance, refuse_foreign, write_json, write_text
 from plainfilm.core.gate import gate_reasons
-from plainfilm.core.image import writable_name
 from plainfilm.core.manifest import SPLITS, Manifest
 from plainfilm.core.predictions import Predictions
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run, first_place
+from plainfilm.core.words import writable_name
 from plainfilm.errors import BadImage, BadManifest, BadRun, Interrupted, MissingExtra
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.sections.settings import Augment, Example
@@ -265,8 +265,8 @@ def predict_paths(run: Run, sources: Sequence[Path], progress: Progress | None =
 def films_of(source: Path) -> list[Path]:
     """The film itself, or all films below a folder, in order; linked folders and our own pictures of films are passed over."""
     if not source.is_dir():
-        return [Path(writable_name(source))]
-    return [Path(film.name) for film in films_below(source) if not film.error]  # an error is that of a folder
+        return [source]
+    return [film.path for film in films_below(source) if not film.error]  # an error is that of a folder
 
 
 def films_at(sources: Sequence[Path]) -> Iterator[Path]:

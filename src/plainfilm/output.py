@@ -39,21 +39,21 @@ class Measure(StrEnum):
 def print_manifest(manifest: Manifest) -> None:
     """Films by class and split, notes, unreadable films, problems, and where the manifest and its card are."""
     from plainfilm.core.manifest import SPLITS
+    from plainfilm.prepare.group import what_joins
     from plainfilm.prepare.hints import hint_lines
 
     counts = manifest.counts()
     is_split = bool((manifest.ok["split"] != "").any())
     columns = [name for name in counts if any(counts[name].values()) or (name in SPLITS and is_split)]
-    width = max([*(len(name) for name in manifest.classes), 5])
-    print(" " * width + "".join(f"{name:>11}" for name in columns))
-    for name in manifest.classes:
-        print(f"{name:<{width}}" + "".join(f"{counts[column][name]:>11,}" for column in columns))
-    print(f"{'all':<{width}}" + "".join(f"{sum(counts[column].values()):>11,}" for column in columns))
+    if manifest.classes:
+        width = max([*(len(name) for name in manifest.classes), 5])
+        print(" " * width + "".join(f"{name:>11}" for name in columns))
+        for name in manifest.classes:
+            print(f"{name:<{width}}" + "".join(f"{counts[column][name]:>11,}" for column in columns))
+        print(f"{'all':<{width}}" + "".join(f"{sum(counts[column].values()):>11,}" for column in columns))
     ok = manifest.ok
-    print(
-        f"{counted(len(ok), 'film')} in {counted(ok['group'].nunique(), 'group')} (same patient or same picture; a group lies "
-        "whole in one split)"
-    )
+    whole = "; a group lies whole in one split" if is_split else ""
+    print(f"{counted(len(ok), 'film')} in {counted(ok['group'].nunique(), 'group')} ({what_joins(ok)}{whole})")
     for note in manifest.info.get("notes", []):
         print(f"note: {note}")
     if "hints" in manifest.info:

@@ -16,10 +16,9 @@ from typing import Any
 
 from plainfilm.core.bundle import SHIPPED, Bundle
 from plainfilm.core.files import file_sha256, provenance, written_whole
-from plainfilm.core.image import writable_name
 from plainfilm.core.predictor import Predictor
 from plainfilm.core.progress import Progress, Silence, Task
-from plainfilm.core.words import NOTICE, counted
+from plainfilm.core.words import NOTICE, counted, writable_name
 from plainfilm.errors import BadConfig, BadImage, Interrupted, MissingExtra
 from plainfilm.serve.batch import FILMS_AT_ONCE, answer_batches, batches_of
 from plainfilm.serve.films import Films

@@ -83,6 +83,8 @@ def _model_and_films(places: list[Path], by_option: Path | None) -> tuple[Path, 
     """The model that an option named, or the first place where it is a run or a bundle, else the model inside; and the films."""
     from plainfilm.core.bundle import SHIPPED
     from plainfilm.core.image import is_film_name
+    from plainfilm.core.words import writable_name
+    from plainfilm.errors import BadImage
 
     if by_option is not None:
         twice = [place for place in places if _is_model(place)]
@@ -90,6 +92,10 @@ def _model_and_films(places: list[Path], by_option: Path | None) -> tuple[Path, 
             raise typer.BadParameter(f"{twice[0]} is a model too: name one", param_hint="RUN-or-BUNDLE")
         return by_option, places
     first, rest = places[0], places[1:]
+    if not rest and not first.exists():
+        raise BadImage(
+            "is missing: name a film, a folder of films, or a run or bundle and then films", writable_name(first)
+        )
     if any(_is_model(place) for place in rest):
         raise typer.BadParameter(
             f"{first} stands where the model is expected: name the model before the films, and only one",

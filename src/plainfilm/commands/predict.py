@@ -98,6 +98,8 @@ def predict_command(
         tally = predict_to_file(model, sources, format, output, heatmaps=heatmaps, resume=resume, progress=progress)
         print(f"{counted(tally.films, 'film')}: {output}")
     _print_tally(tally, format)
+    if heatmaps is not None and heatmaps.is_dir():
+        print(f"heatmaps: {heatmaps}", file=sys.stderr)
     if format is TableFormat.table:
         print(NOTICE, file=sys.stderr)
     if tally.failed == tally.films:
@@ -117,9 +119,10 @@ def _model(bundle: Path | None, run: Path | None, progress: Progress) -> Model:
 
 def _print_tally(tally: Tally, format: TableFormat) -> None:
     """How many films have no answer or a warning, and where it says why."""
-    where = "they stand beneath its row" if format is TableFormat.table else "the column warnings says which"
+    cell = "field" if format in (TableFormat.json, TableFormat.jsonl) else "column"
+    where = "they stand beneath its row" if format is TableFormat.table else f"the {cell} warnings says which"
     for number, what in (
-        (tally.failed, "could not be answered; the column error says why"),
+        (tally.failed, f"could not be answered; the {cell} error says why"),
         (tally.turned_away, "turned away"),
         (tally.warned, f"with warnings; {where}"),
     ):

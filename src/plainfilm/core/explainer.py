@@ -23,6 +23,7 @@ from plainfilm.core.map_checks import resemblance, stability
 from plainfilm.core.network import Network, Scores
 from plainfilm.core.predictor import Answer, Predictor, Seen
 from plainfilm.core.progress import Progress
+from plainfilm.core.words import writable_name
 from plainfilm.errors import BadImage
 
 _BATCH = 16
@@ -72,7 +73,7 @@ class Explainer:
         try:
             seen = self.predictor.see(path, keep_pixels=True)
         except BadImage as error:
-            return self.predictor.unread(str(path), error.message)
+            return self.predictor.unread(writable_name(path), error.message)
         assert seen.pixels is not None
         whole = replace(self.predictor.preprocess, region="film", contrast="none")
         return _Opened(seen._replace(pixels=None), whole.fitted(seen.pixels))

@@ -22,6 +22,7 @@ NO_LUNGS, COARSE, UNSHUFFLED = (
     "too few places to compare with shuffled networks",
     "a bundle cannot shuffle its network",
 )
+PASSES_UNSHUFFLED = f"passes 2 of 3: {UNSHUFFLED}"
 OUTSIDE, UNSTABLE, OF_NO_NETWORK = (
     "less in the lungs than chance",
     "changes when the film is shifted",
@@ -69,11 +70,13 @@ class Trust:
 
     @property
     def verdict(self) -> str:
-        """ "passes"; "FAILS: why; why"; "not all tried: why; why"; or that the map is empty."""
+        """ "passes"; of a bundle's map "passes 2 of 3: why"; "FAILS: why; why"; "not all tried: why; why"; or that it is empty."""
         if self.is_empty:
             return EMPTY
         if self.failures:
             return f"FAILS: {'; '.join(self.failures)}"
+        if self.untried == (UNSHUFFLED,):
+            return PASSES_UNSHUFFLED
         return f"{UNTRIED}: {'; '.join(self.untried)}" if self.untried else PASSES
 
     @property

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePath
 from typing import Any
 
+from plainfilm.core.words import writable_name
 from plainfilm.errors import BadConfig, BadRun, CannotWrite
 
 _PACKAGES_THAT_SHAPE_RESULTS = ("plainfilm", "numpy", "opencv-python-headless", "pandas", "pydicom", "torch", "timm")
@@ -84,9 +85,9 @@ def remove_half_written(directory: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8, whole or not at all."""
+    """Write `text` as UTF-8, whole or not at all; what of a path is no UTF-8 is spelt out."""
     with written_whole(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -175,7 +176,7 @@ def _command() -> str:
     is_ours = started.stem == "plainfilm" or (
         started.parent.name == "plainfilm" and started.stem in ("__main__", "cli")
     )
-    return shlex.join(["plainfilm", *sys.argv[1:]]) if is_ours else "python"
+    return shlex.join(["plainfilm", *map(writable_name, sys.argv[1:])]) if is_ours else "python"
 
 
 def without_folders(command: str) -> str:

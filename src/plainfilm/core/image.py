@@ -141,11 +141,6 @@ def pixel_sha256(pixels: Samples) -> str:
     return digest.hexdigest()
 
 
-def writable_name(path: Path | str) -> str:
-    """The path as text that any file can hold: bytes of a name that are no UTF-8 become a backslash, x and two digits."""
-    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 def is_film_name(path: Path | str) -> bool:
     """Whether a file in a folder counts as a film, by its ending.
 

@@ -23,6 +23,7 @@ from plainfilm.core.network import Network, Scores
 from plainfilm.core.preprocess import Pixels, Preprocess
 from plainfilm.core.quality import quality_warnings
 from plainfilm.core.thumbnail import thumbnail
+from plainfilm.core.words import writable_name
 
 WILD = "the network gives no finite numbers"
 
@@ -125,7 +126,7 @@ class Predictor:
     ) -> Seen:
         """Read one film and make it ready. name: what to call it; the path where None. Raises BadImage."""
         film = read_film(source, name=name, max_pixels=max_pixels)
-        return self.see_film(film, name or str(source), keep_pixels=keep_pixels)
+        return self.see_film(film, name or writable_name(str(source)), keep_pixels=keep_pixels)
 
     def see_film(self, film: Film, name: str, *, keep_pixels: bool = False) -> Seen:
         """Make a film ready that was read already."""

@@ -1,5 +1,9 @@
 """Words the same wherever they are printed: numbers, and names that may hold anything."""
 
+from __future__ import annotations
+
+from pathlib import Path
+
 NOTICE = "Research and education only. Not a medical device."
 EXAMPLES = "; the first: "  # what stands behind it names films or people; who may not know them gets what stands before
 
@@ -12,6 +16,11 @@ def counted(count: int, one: str, many: str = "") -> str:
 def printable(text: str) -> str:
     """The text with what would move a terminal (escapes, line ends) spelt out."""
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def writable_name(path: Path | str) -> str:
+    """The path as text that any file can hold: bytes of a name that are no UTF-8 become a backslash, x and two digits."""
+    return str(path).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def one_line(message: str, longest: int = 400) -> str:
@@ -28,6 +37,12 @@ def short(name: str, longest: int = 60) -> str:
 def in_minutes(minutes: float) -> str:
     """`1 minute`, `0.5 minutes`."""
     return f"{minutes:g} minute{'' if minutes == 1 else 's'}"
+
+
+def in_epochs(epochs: float) -> str:
+    """`1 epoch`, `0.13 epochs`, `12.5 epochs`."""
+    told = f"{epochs:.1f}".removesuffix(".0") if epochs >= 0.95 else f"{epochs:.2g}"
+    return f"{told} epoch{'' if told == '1' else 's'}"
 
 
 def duration(seconds: float) -> str:

@@ -153,17 +153,17 @@ def _verdict_on(mapped: pd.DataFrame, has_shuffled: bool) -> Html:
         return alert(
             level, f"{failing} of {maps} cannot be trusted", "Each says so on its face, with the check that it fails."
         )
-    if not has_shuffled:
-        return alert(
-            "note",
-            "No map fails what a bundle can try",
-            "Where each map lies, and whether it stays when the film is shifted.",
-        )
     if untried := int(mapped["verdict"].str.startswith(UNTRIED).sum()):
         return alert(
             "note",
             f"No map fails, and {untried} of {maps} could not be tried in everything",
             "Each says what was missing: lungs in the film, or places enough to compare.",
+        )
+    if not has_shuffled:
+        return alert(
+            "note",
+            "No map fails what a bundle can try",
+            "Where each map lies, and whether it stays when the film is shifted.",
         )
     return alert(
         "pass", "No map fails a check", "That a map passes does not make it right: it is where the network looks."

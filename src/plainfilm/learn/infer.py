@@ -25,6 +25,7 @@ from plainfilm.core.predictor import WILD, Answer, Predictor, Seen
 from plainfilm.core.preprocess import Preprocess
 from plainfilm.core.progress import Progress
 from plainfilm.core.run import Run
+from plainfilm.core.words import writable_name
 from plainfilm.errors import BadConfig, BadImage, BadManifest, BadRun
 from plainfilm.learn.device import device_of
 from plainfilm.learn.films import FilmCache, cache_films
@@ -194,7 +195,7 @@ def _opened(predictor: Predictor, path: Path) -> Seen | Answer:
     try:
         return predictor.see(path)
     except BadImage as error:
-        return predictor.unread(str(path), error.message)
+        return predictor.unread(writable_name(path), error.message)
 
 
 def model_name(run: Run) -> str:

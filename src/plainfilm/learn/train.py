@@ -23,7 +23,7 @@ from plainfilm.core.files import file_sha256, remove_half_written
 from plainfilm.core.manifest import Manifest
 from plainfilm.core.progress import Progress, Silence
 from plainfilm.core.run import Run
-from plainfilm.core.words import in_minutes
+from plainfilm.core.words import in_epochs, in_minutes
 from plainfilm.errors import BadConfig, BadRun, Interrupted, PlainfilmError
 from plainfilm.learn.checkpoint import load_checkpoint, save_checkpoint, save_weights
 from plainfilm.learn.epoch_shown import epoch_line, tensorboard_of
@@ -217,7 +217,7 @@ class Training:
                 f"{in_minutes(self.config.minutes)} is too short: {self.pace.elapsed:.0f} s went into getting ready and "
                 f"{self.pace.reserve:.0f} s are needed for the evaluation. Give it more, or a smaller --size"
             )
-        self.progress.say(f"{last_step / self.pace.epoch_steps:.1f} epochs fit into {in_minutes(self.config.minutes)}")
+        self.progress.say(f"{in_minutes(self.config.minutes)}: room for {in_epochs(last_step / self.pace.epoch_steps)}")
         return State(Plan(last_step), film_seconds=self.pace.film_seconds)
 
     def _end_epoch(self) -> None:

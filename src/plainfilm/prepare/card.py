@@ -9,6 +9,7 @@ import pandas as pd
 
 from plainfilm.core.association import films_by_source
 from plainfilm.core.manifest import SPLITS, Manifest
+from plainfilm.prepare.group import what_joins
 from plainfilm.prepare.hints import MAY_HOLD_DISEASE, hint_lines, interval_text
 
 _CLASSES_SIDE_BY_SIDE = 6
@@ -23,15 +24,12 @@ def dataset_card(manifest: Manifest) -> str:
     lines = [
         "# Dataset card",
         "",
-        f"{len(films):,} films, {len(ok):,} readable, in {len(manifest.classes)} classes and {len(many):,} groups. A group",
-        "holds the films of one patient and all copies of a picture; it lies whole in one split.",
+        f"{len(films):,} films, {len(ok):,} readable, in {len(manifest.classes)} classes and {len(many):,} groups",
+        f"({what_joins(ok)}). A group lies whole in one split.",
         "",
         "Research and education only. Not a medical device.",
         "",
-        "## Films by class and split",
-        "",
-        *_table(["class", *SPLITS, "no split", "unreadable"], _counts(manifest)),
-        "",
+        *(_films_by_class(manifest) if manifest.classes else ["No film has a label.", ""]),
         f"- patients: known for {len(known):,} films ({known.nunique():,} patients), unknown for {len(ok) - len(known):,}",
         f"- groups of more than one film: {int((many > 1).sum()):,}, with {int(many[many > 1].sum()):,} films",
         f"- identical pictures under several names: {int(ok['sha256'].duplicated(keep=False).sum()):,} films",
@@ -39,10 +37,7 @@ def dataset_card(manifest: Manifest) -> str:
         f"- root: `{manifest.root}`",
         f"- fingerprint: `{manifest.fingerprint}`",
         "",
-        "## Films by class and source",
-        "",
-        *_table(["source", *manifest.classes], _by_source(manifest)),
-        "",
+        *(_films_by_source(manifest) if manifest.classes else []),
         *(_hints(manifest.info["hints"]) if "hints" in manifest.info else []),
     ]
     is_split = bool((ok["split"] != "").any())
@@ -60,19 +55,22 @@ def dataset_card(manifest: Manifest) -> str:
     return "\n".join(lines).replace("<", "&lt;")  # a class or a source may be called anything
 
 
-def _counts(manifest: Manifest) -> list[list[str]]:
+def _films_by_class(manifest: Manifest) -> list[str]:
     counts = manifest.counts()
     columns = [*SPLITS, "no split", "error"]
     rows = [[name, *(f"{counts.get(column, {}).get(name, 0):,}" for column in columns)] for name in manifest.classes]
-    return [*rows, ["all", *(f"{sum(counts.get(column, {}).values()):,}" for column in columns)]]
+    rows.append(["all", *(f"{sum(counts.get(column, {}).values()):,}" for column in columns)])
+    table = _table(["class", *SPLITS, "no split", "unreadable"], rows)
+    return ["## Films by class and split", "", *table, ""]
 
 
-def _by_source(manifest: Manifest) -> list[list[str]]:
+def _films_by_source(manifest: Manifest) -> list[str]:
     counts = films_by_source(manifest.ok, manifest.classes)
-    return [
+    rows = [
         [str(source) or "unknown", *(f"{count:,}" for count in row)]
         for source, row in zip(counts.index, counts.to_numpy(), strict=True)
     ]
+    return ["## Films by class and source", "", *_table(["source", *manifest.classes], rows), ""]
 
 
 def _hints(hints: Mapping[str, Any]) -> list[str]:

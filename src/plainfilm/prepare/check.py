@@ -33,14 +33,14 @@ _FEW = 5  # films of a source below which its absence from a side is chance
 class Finding(NamedTuple):
     """One thing that is wrong, or may be.
 
-    kind: leak, label, split or film.
+    kind: leak, label, split, film, or source (how a source was read).
     level: failure for a leak, warning for what should be looked at, note for what is good to know.
     title: a few words. text: one sentence with numbers and names.
     rows: the films concerned, as row positions; those of one inner tuple belong together (a pair of twins, the films of a patient).
     reasons: a few words for each of `rows`.
     """
 
-    kind: Literal["leak", "label", "split", "film"]
+    kind: Literal["leak", "label", "split", "film", "source"]
     level: Literal["failure", "warning", "note"]
     title: str
     text: str

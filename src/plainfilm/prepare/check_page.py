@@ -27,6 +27,7 @@ from plainfilm.core.page import (
 from plainfilm.errors import BadImage
 from plainfilm.prepare.check import Finding, has_leak
 from plainfilm.prepare.duplicates import IDENTICAL
+from plainfilm.prepare.group import what_joins
 from plainfilm.prepare.survey import Survey
 
 _SETS_SHOWN = 12  # of each finding; the table has all
@@ -56,19 +57,18 @@ def verdict(findings: Sequence[Finding], sides: Sequence[str] | None) -> str:
 
 def _sections(findings: Sequence[Finding], survey: Survey, sides: Sequence[str] | None) -> Iterator[Section]:
     films = survey.films
-    readable = int((films["status"] == "ok").sum())
+    ok = films[films["status"] == "ok"]
+    readable = len(ok)
     near = [twin for twin in survey.twins if twin.kind != IDENTICAL]
     counted = cards(
         [
             Card("Films", f"{len(films):,}", f"{readable:,} readable"),
-            Card(
-                "Groups", f"{films.loc[films['status'] == 'ok', 'group'].nunique():,}", "same patient or same picture"
-            ),
+            Card("Groups", f"{ok['group'].nunique():,}", what_joins(ok)),
             Card("Identical pairs", f"{len(survey.twins) - len(near):,}", "the same pixels in several files"),
             Card("Near twins", f"{len(near):,}", "pairs that hold one picture, changed"),
         ]
     )
-    patients = films.loc[(films["status"] == "ok") & (films["patient_id"] != "")]
+    patients = ok[ok["patient_id"] != ""]
     known = f"for {len(patients):,} of {readable:,} films" if len(patients) else "for no film"
     if has_leak(findings):
         box = alert(

@@ -22,6 +22,7 @@ from plainfilm.prepare.folders import (
     is_mask_folder,
     is_split_folder,
     lung_masks_folder,
+    masked_film,
     visible_in,
 )
 from plainfilm.prepare.listing import Listing, listing
@@ -117,7 +118,8 @@ def class_rows(folder: Path, films: list[Path], label: str = "") -> tuple[list[d
     label = label or folder.name.strip()
     if images is None or masks is None:
         return [{"path": str(film), "label": label} for film in films], []
-    mask_of = {_key(mask, masks): str(mask) for mask in films_in(masks, deep=True)}
+    names = {_key(film, images) for film in films if film.is_relative_to(images)}
+    mask_of = {_masked(_key(mask, masks), names): str(mask) for mask in films_in(masks, deep=True)}
     rows = [
         {
             "path": str(film),
@@ -132,6 +134,12 @@ def class_rows(folder: Path, films: list[Path], label: str = "") -> tuple[list[d
 def _key(film: Path, folder: Path) -> str:
     """What a film and its mask have in common: the path below images or masks, without ending and in lower case."""
     return film.relative_to(folder).with_suffix("").as_posix().lower()
+
+
+def _masked(mask: str, films: set[str]) -> str:
+    """The film of a mask that is called as the film is, or after it (`X_mask`)."""
+    called_after = None if mask in films else masked_film(mask, films)
+    return called_after[0] if called_after and called_after[1] else mask
 
 
 def _beside_images(root: Path, by_class: list[tuple[Path, Path]]) -> Iterator[Path]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from plainfilm.core.image import is_film_name
@@ -12,6 +12,7 @@ from plainfilm.prepare.listing import SPLIT_FOLDERS
 IMAGE_FOLDERS = ("images", "image")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 _LUNG_MASKS = re.compile("(lungs?)?masks?")
+_BETWEEN_WORDS = re.compile("[ _.-]+")
 # Names, without what is neither letter nor digit, that no patient, batch or study bears.
 _CLASS_NAMES = frozenset(
     ("covid", "covid19", "noncovid", "normal", "healthy", "abnormal", "nofinding", "positive", "negative", "lungopacity",
@@ -77,8 +78,26 @@ def is_mask_folder(folder: Path) -> bool:
 
 def lung_masks_folder(folder: Path) -> Path | None:
     """The folder in a folder that holds masks of both lungs, `masks` before `lung masks`; masks of anything else are none."""
-    found = [entry for entry in folders_in(folder) if _LUNG_MASKS.fullmatch("".join(_WORD.findall(entry.name)).lower())]
+    found = [entry for entry in folders_in(folder) if _is_of_lungs(_WORD.findall(entry.name))]
     return min(found, key=lambda entry: len(entry.name), default=None)
+
+
+def masked_film(name: str, films: Container[str]) -> tuple[str, bool] | None:
+    """The film among `films` that a mask is called after (`X` of `X_mask`, `X_lung_mask`), and whether it is one of both lungs.
+
+    name, films: without endings. None where the name is no mask's, or no film is called so: it may be of a film in an oxygen mask.
+    """
+    for between in reversed(list(_BETWEEN_WORDS.finditer(name))):
+        film, words = name[: between.start()], _WORD.findall(name[between.end() :])
+        if not words or len(words) > 2 or not words[-1].lower().endswith(("mask", "masks")):
+            return None
+        if film in films:
+            return film, _is_of_lungs(words)
+    return None
+
+
+def _is_of_lungs(words: list[str]) -> bool:
+    return _LUNG_MASKS.fullmatch("".join(words).lower()) is not None
 
 
 def mask_folders(folder: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:

@@ -36,6 +36,14 @@ def group_films(films: pd.DataFrame, pairs: Iterable[tuple[int, int]] = ()) -> p
     return pd.Series(names, index=films.index, dtype=object)
 
 
+def what_joins(films: pd.DataFrame) -> str:
+    """What makes films of a set one group, in a few words, as far as its patients are known. films: rows with patient_id."""
+    is_known = films["patient_id"] != ""
+    if is_known.all():
+        return "same patient or same picture"
+    return "same picture, or same patient where known" if is_known.any() else "same picture; no patient is known"
+
+
 def half_named_patients(films: pd.DataFrame) -> pd.Series[str]:
     """The patient of each film by its DICOM header, where a table names that patient on some films and not on all; else "".
 

@@ -12,6 +12,7 @@ from plainfilm.core.cells import table_csv
 from plainfilm.core.files import cannot_write, make_directory, provenance, real_path, write_text
 from plainfilm.core.manifest import COLUMNS, SPLITS, Manifest, shown, typed
 from plainfilm.core.progress import Progress, Silence
+from plainfilm.core.words import counted
 from plainfilm.errors import BadConfig, BadManifest, BadSource
 from plainfilm.prepare.archive import removed_on_failure
 from plainfilm.prepare.card import dataset_card
@@ -199,8 +200,8 @@ def _without_guessed_labels(
                 "--metadata and move the films into one folder, or sort them into folders by class",
                 listing.root,
             )
-    unlabelled = int((films["label"] == "").sum())
-    return films, [f"{unlabelled} films have no label"] if unlabelled else []
+    unlabelled = int(((films["label"] == "") & (films["status"] == "ok")).sum())
+    return films, [f"{counted(unlabelled, 'readable film')} without a label"] if unlabelled and classes else []
 
 
 def _twin_notes(survey: Survey, options: PrepareOptions) -> list[str]:
@@ -247,7 +248,8 @@ def _split(
     usable = films[(films["status"] == "ok") & (films["label"] != "")]
     empty = pd.Series("", index=films.index, dtype=object)
     if not classes:
-        return {"split": empty}, "no film has a label: nothing was split"
+        told = "no film has a label, so nothing was split: labels come from folders by class, a table's column label, or --metadata"
+        return {"split": empty}, told
     if not options.split:
         return {
             "split": empty

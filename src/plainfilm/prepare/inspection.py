@@ -144,7 +144,7 @@ def _inspect_source(source: Path, split_by: str, options: PrepareOptions, progre
             )
         options = replace(options, columns={**options.columns, "side": split_by})
     with tempfile.TemporaryDirectory() as work:
-        listing, rows, _ = list_films(source, Path(work), options, progress)
+        listing, rows, notes = list_films(source, Path(work), options, progress)
         survey = survey_films(rows, options.patient_key, progress)
     _refuse_nothing_readable(survey, source)
     survey.films["image_id"] = image_ids(survey.films, listing.root)
@@ -154,6 +154,8 @@ def _inspect_source(source: Path, split_by: str, options: PrepareOptions, progre
         raise BadSource(f'the column "{split_by}" is empty for every film', source)
     is_split = bool((side != "").any())
     findings = check_films(survey, side if is_split else None)
+    if notes:
+        findings.append(Finding("source", "note", "How the films were found", f"{'. '.join(notes)}."))
     return Inspection(str(source), survey, side if is_split else None, tuple(findings))
 
 

@@ -15,7 +15,7 @@ from plainfilm.core.manifest import shown
 from plainfilm.core.tables import read_table
 from plainfilm.errors import BadSource
 from plainfilm.prepare.listing import Listing, known_split
-from plainfilm.prepare.table import renamed
+from plainfilm.prepare.table import renamed, unread_columns
 
 _JOINED_COLUMNS = ("label", "source", "patient_id", "view", "age", "sex", "mask_path", "split", "side")
 
@@ -59,7 +59,8 @@ def join_metadata(
         notes.append(f"{path.name}: {len(unmatched)} films stand in no row ({shown(unmatched)})")
     if unused:
         notes.append(f"{path.name}: {unused} rows have no film here")
-    return films, notes
+    read = [name for name in (key, *_JOINED_COLUMNS) if not (is_resplit and name == "split")]
+    return films, [*notes, *unread_columns(table, path, read)]
 
 
 def _refuse_contradictions(films: pd.DataFrame, theirs: pd.Series[str], path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from plainfilm.core.image import writable_name
+from plainfilm.core.words import writable_name
 from plainfilm.errors import BadSource
 
 SPLIT_FOLDERS = {

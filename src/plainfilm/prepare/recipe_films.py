@@ -86,12 +86,15 @@ def quota_of(counts: Mapping[str, int], split: RecipeSplit) -> tuple[NDArray[np.
         needed = val + test + (val + test if train is None else train)
         is_fixed = any(amount is not None and amount >= 1 for amount in (split.val, split.test, split.train))
         if is_fixed and needed > films:
-            share = films / needed
+            fixed, share = val + test + (train or 0), films / needed
             val, test = max(1, int(val * share)), max(1, int(test * share))
             train = None if train is None else max(1, int(train * share))
-            notes.append(
-                f"{name} has {counted(films, 'film')}, fewer than the recipe's numbers take: {val} validate and {test} test"
+            why = (
+                "fewer than the recipe's numbers take"
+                if fixed > films
+                else f"and at least half of a class trains here, which the recipe's {fixed:,} for validation and test do not leave"
             )
+            notes.append(f"{name} has {counted(films, 'film')}, {why}: {val} validate and {test} test")
         train = films - val - test if train is None else min(train, films - val - test)
         columns.append([train, val, test, films - train - val - test])
     return np.array(columns, dtype=np.int64).T, notes

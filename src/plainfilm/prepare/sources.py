@@ -37,11 +37,13 @@ from plainfilm.prepare.folders import (
     is_mask_folder,
     is_split_folder,
     mask_folders,
+    masked_film,
 )
 from plainfilm.prepare.listing import SPLIT_FOLDERS, Listing, listing
 from plainfilm.prepare.table import list_table
 
 UNPACKED = "films"  # folder below that of the manifest
+_OTHER_ARCHIVES = (".7z", ".bz2", ".gz", ".rar", ".tar", ".tgz", ".txz", ".xz", ".zst")
 _DICOM_SUFFIXES = {".dcm", ".dicom", ".ima"}
 
 
@@ -62,8 +64,7 @@ def list_source(
             return list_table(source, columns, is_resplit=is_resplit)
         if source.suffix.lower() in (".xlsx", ".xlsm", ".xls", ".ods"):
             raise BadSource("is a spreadsheet: save it as CSV, and name that", source)
-        if not zipfile.is_zipfile(source):
-            raise BadSource("is a file that is neither a zip nor a .csv or .parquet table", source)
+        _refuse_what_is_no_zip(source)
         refuse_archive_without_films(source)
         return _list_folder(unpack_new(source, real_path(work / UNPACKED), progress), archive=source)
     if columns:
@@ -71,6 +72,21 @@ def list_source(
             "is a folder: --columns gives the names in a table; join a table to films by --metadata", source
         )
     return _list_folder(source, archive=None)
+
+
+def _refuse_what_is_no_zip(source: Path) -> None:
+    """Raises BadSource."""
+    if zipfile.is_zipfile(source):
+        return
+    with source.open("rb") as file:
+        is_begun = file.read(2) == b"PK"
+    if is_begun:
+        raise BadSource("is a zip without its end, so a part of it only: fetch it again", source)
+    if source.suffix.lower() == ".zip":
+        raise BadSource("is called a zip and is none: fetch it again, or unpack it as what it is", source)
+    if source.suffix.lower() in _OTHER_ARCHIVES:
+        raise BadSource("is an archive of another kind than zip: unpack it, and name its folder", source)
+    raise BadSource("is a file that is neither a zip nor a .csv or .parquet table", source)
 
 
 def _list_folder(folder: Path, archive: Path | None) -> Listing:
@@ -84,11 +100,37 @@ def _list_folder(folder: Path, archive: Path | None) -> Listing:
             "or a table",
             archive or folder,
         )
+    found = _with_masks_beside(found)
     linked = {Path(mask).parent for mask in found.rows["mask_path"] if mask}
     linked |= {above for mask_folder in linked for above in mask_folder.parents}
     passed = [masks.relative_to(root).as_posix() for masks in mask_folders(root) if masks not in linked]
     note = f"{counted(len(passed), 'folder')} of masks passed over ({shown(passed)})"
     return replace(found, notes=[*found.notes, note]) if passed else found
+
+
+def _with_masks_beside(found: Listing) -> Listing:
+    """The films without those that are called after a film beside them, X_mask.png beside X.png: these are masks of it."""
+    paths = [Path(film) for film in found.rows["path"]]
+    stems: dict[Path, dict[str, list[int]]] = {}
+    for row, path in enumerate(paths):
+        stems.setdefault(path.parent, {}).setdefault(path.stem.lower(), []).append(row)
+    mask_path, masks, linked = found.rows["mask_path"].copy(), [], 0
+    for row, path in enumerate(paths):
+        of = masked_film(path.stem.lower(), stems[path.parent])
+        if of is None:
+            continue
+        masks.append(row)
+        films = stems[path.parent][of[0]]
+        alike = [film for film in films if len(films) == 1 or paths[film].suffix == path.suffix]
+        if of[1] and len(alike) == 1 and not mask_path[alike[0]]:
+            mask_path[alike[0]] = str(path)
+            linked += 1
+    if not masks:
+        return found
+    names = shown([paths[row].name for row in masks])
+    told = f"{counted(len(masks), 'file')} called after a film beside it taken for its mask ({names}); of the lungs: {linked:,}"
+    rows = found.rows.assign(mask_path=mask_path).drop(index=masks).reset_index(drop=True)
+    return replace(found, rows=rows, notes=[*found.notes, told])
 
 
 def refuse_lost_labels(listing: Listing, films: pd.DataFrame) -> None:

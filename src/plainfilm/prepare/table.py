@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pandas as pd
 
 from plainfilm.core.files import real_path
-from plainfilm.core.manifest import shown
+from plainfilm.core.manifest import COLUMNS, shown
 from plainfilm.core.tables import read_table
 from plainfilm.core.words import counted
 from plainfilm.errors import BadSource
 from plainfilm.prepare.listing import TABLE_COLUMNS, Listing, common_folder, known_split, listing
+
+# What others call our columns, without what is neither letter nor digit. Never taken for granted, only asked about.
+_MAY_BE = {
+    "label": ("class", "classes", "diagnosis", "disease", "finding", "findings", "findinglabel", "findinglabels", "labels",
+              "category", "target"),
+    "patient_id": ("patient", "patients", "patientid", "patientids", "patientnumber", "patientname", "subject", "subjectid", "pid"),
+    "source": ("hospital", "site", "institution", "center", "centre", "collection", "dataset", "origin"),
+    "view": ("viewposition", "projection"),
+    "age": ("patientage", "ageyears"),
+    "sex": ("gender", "patientsex", "patientgender"),
+    "mask_path": ("mask", "maskpath", "maskfile", "lungmask"),
+    "split": ("fold", "set", "subset", "partition"),
+}  # fmt: skip
 
 
 def list_table(path: Path, columns: Mapping[str, str], *, is_resplit: bool = False) -> Listing:
@@ -21,6 +35,7 @@ def list_table(path: Path, columns: Mapping[str, str], *, is_resplit: bool = Fal
     is_resplit: whether the table's own split is passed over too.
     """
     table = renamed(read_table(path, BadSource), columns, path, is_resplit=is_resplit)
+    unread = unread_columns(table, path, [name for name in TABLE_COLUMNS if not (is_resplit and name == "split")])
     if "path" not in table:
         raise BadSource(
             f"has no column path (it has {shown(list(table.columns))}): name it by --columns path=NAME", path
@@ -45,7 +60,7 @@ def list_table(path: Path, columns: Mapping[str, str], *, is_resplit: bool = Fal
     masks = [mask for mask in rows.get("mask_path", []) if mask]
     folders = [Path(file).parent for file in (*rows["path"], *masks)]
     root = common_folder(folders[0], folders)
-    return listing("table", _records(rows), root, notes, has_split=has_split)
+    return listing("table", _records(rows), root, [*notes, *unread], has_split=has_split)
 
 
 def _one_row_a_film(rows: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -104,3 +119,29 @@ def renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path, *, is_r
         if not label.isprintable():
             raise BadSource(f"row {row}: the label {label!r} holds characters that cannot be printed", path)
     return table
+
+
+def unread_columns(table: pd.DataFrame, path: Path, read: Collection[str]) -> list[str]:
+    """Notes on the columns of a table that are passed over: how to name each that may be one of ours, then the rest.
+
+    table: under our names. read: the columns that are not passed over. A manifest of ours is known, and needs no note.
+    """
+    if set(COLUMNS) <= set(table.columns):
+        return []
+    unread = {str(name): re.sub("[^a-z0-9]", "", str(name).lower()) for name in table if name not in read}
+    absent = [ours for ours in _MAY_BE if ours not in table and ours in read]
+    asked = {
+        theirs: ours
+        for ours in absent
+        for theirs, bare in unread.items()
+        if bare in (ours.replace("_", ""), *_MAY_BE[ours])
+    }
+    notes = [
+        f'{path.name}: its column "{theirs}" is not read; if it is {ours}, say --columns "{ours}={theirs}"'
+        for theirs, ours in asked.items()
+    ]
+    rest = [name for name in unread if name not in asked]
+    if rest:
+        what = counted(len(rest), "other column" if asked else "column")
+        notes.append(f"{path.name}: {what} not read ({shown(rest)})")
+    return notes

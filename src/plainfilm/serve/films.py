@@ -15,7 +15,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NamedTuple
 
-from plainfilm.core.image import is_film_name, writable_name
+from plainfilm.core.image import is_film_name
+from plainfilm.core.words import writable_name
 from plainfilm.errors import BadImage
 
 STANDARD_INPUT = "-"

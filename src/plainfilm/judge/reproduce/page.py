@@ -30,12 +30,13 @@ from plainfilm.core.page import (
 )
 from plainfilm.core.recipe import RecipeNetwork
 from plainfilm.core.reproduction import WAYS, Reproduction, Trained
-from plainfilm.core.words import counted, duration
+from plainfilm.core.words import counted, duration, in_epochs
 from plainfilm.judge.compare.words import signed
 from plainfilm.judge.reproduce.caveats import NOT_COMPARABLE, caveats, films_of_ways
 from plainfilm.judge.reproduce.charts import claimed_and_measured, title_of
 from plainfilm.judge.reproduce.elsewhere import elsewhere
 from plainfilm.judge.reproduce.networks import network_section
+from plainfilm.judge.reproduce.same_films import have_same_test_films
 from plainfilm.judge.reproduce.words import (
     MEASURES,
     WAY_WORDS,
@@ -212,7 +213,7 @@ def _films_shown(reproduction: Reproduction, row: Trained) -> Html | str:
     if not row.films_seen:
         return "–" if row.problem else counted(row.epochs, "epoch")
     films = sum(reproduction.films.get(row.way, {}).get("train", {}).values())
-    return number_and_ends(f"{row.films_seen:,}" + (f" ({row.films_seen / films:.2g} epochs)" if films else ""))
+    return number_and_ends(f"{row.films_seen:,}" + (f" ({in_epochs(row.films_seen / films)})" if films else ""))
 
 
 def _time(row: Trained | None) -> str:
@@ -241,7 +242,7 @@ def _steps_table(reproduction: Reproduction, runs: Runs) -> Iterator[Html]:
         yield table("From one way to the next", columns, rows)
         yield paragraph(
             "“Film by film”: the same films were judged both times, and each is held against itself. Else the interval is put "
-            "together from those of both, as of independent films: too wide, if anything, where films are the same. Each stands by "
+            "together from those of both, as of independent films: too wide, if anything, where some are the same. Each stands by "
             "itself, not corrected for their number.",
             soft=True,
         )
@@ -275,10 +276,7 @@ def _reading(reproduction: Reproduction, runs: Runs) -> Iterator[Html]:
         **_MEASURES_EXPLAINED,
     }
     yield bullets(joined(strong(f"{word[:1].upper()}{word[1:]}: "), meaning) for word, meaning in told.items())
-    yield paragraph(
-        "The own and the leak-free split have other test films, so their numbers differ by chance, too; what the intervals allow "
-        "to be said stands beside each difference. All scores rest on probabilities calibrated on validation films."
-    )
+    yield paragraph(f"{_test_films_told(runs)} All scores rest on probabilities calibrated on validation films.")
     known = _provenance(reproduction.made)
     if known:
         yield facts([*known, *_machine(reproduction, runs)])
@@ -287,6 +285,20 @@ def _reading(reproduction: Reproduction, runs: Runs) -> Iterator[Html]:
         yield paragraph("Fingerprint of the manifest: ", code(str(fingerprint)), soft=True)
     if reproduction.made.get("command"):
         yield paragraph("Made by ", code(str(reproduction.made["command"])), soft=True)
+
+
+def _test_films_told(runs: Runs) -> str:
+    """Whether the own and the leak-free split can be held against each other film by film."""
+    own, leak_free = ([run for (_, way), run in runs.items() if way == wanted] for wanted in ("own", "leak-free"))
+    if own and leak_free and have_same_test_films(own[0], leak_free[0]):
+        return (
+            "The own and the leak-free split have the same test films: hardly a film here shares its patient or its picture "
+            "with another, as far as patients are known, so there is no leak that could be seen."
+        )
+    return (
+        "The own and the leak-free split have other test films, so their numbers differ by chance, too; what the intervals allow "
+        "to be said stands beside each difference."
+    )
 
 
 def _inputs(reproduction: Reproduction) -> dict[str, Any]:

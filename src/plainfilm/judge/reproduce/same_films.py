@@ -21,12 +21,10 @@ def paired_change(before: Run, after: Run, expected: float) -> Interval | None:
     expected: the change that the numbers of both say. None where a table of scores is absent, the films are not the same, or the
     tables say another change: then they are not what the numbers were made of.
     """
-    tables = [run / "predictions.csv" for run in (before, after)]
-    if not all(table.is_file() for table in tables):
+    same = _same_films(before, after)
+    if same is None:
         return None
-    first, second = (_test_films(Predictions.open(table)) for table in tables)
-    if not len(first.table) or list(first.table["image_id"]) != list(second.table["image_id"]):
-        return None
+    first, second = same
     films = [JudgedFilms.of(each, run.calibration()) for each, run in ((first, before), (second, after))]
     change = films[1].is_right.astype(np.int64) - films[0].is_right  # (N,) of -1, 0, 1
 
@@ -38,6 +36,22 @@ def paired_change(before: Run, after: Run, expected: float) -> Interval | None:
         mean_change, films[0].group, repeats=drawn.repeats, seed=drawn.seed, level=drawn.level
     )
     return found if math.isclose(found.value, expected, abs_tol=_AGREES) else None
+
+
+def have_same_test_films(before: Run, after: Run) -> bool:
+    """Whether two runs were judged on the very same films."""
+    return _same_films(before, after) is not None
+
+
+def _same_films(before: Run, after: Run) -> tuple[Predictions, Predictions] | None:
+    """What both said of the test films, which are the same; None where they are not, or a table is absent."""
+    tables = [run / "predictions.csv" for run in (before, after)]
+    if not all(table.is_file() for table in tables):
+        return None
+    first, second = (_test_films(Predictions.open(table)) for table in tables)
+    if not len(first.table) or list(first.table["image_id"]) != list(second.table["image_id"]):
+        return None
+    return first, second
 
 
 def _test_films(predictions: Predictions) -> Predictions:

@@ -65,6 +65,9 @@ class Step(NamedTuple):
     def _course(self) -> str:
         if math.isnan(self.change.low):
             return "no interval, so nothing can be said"
+        if self.is_paired and self.change.low == self.change.high == 0:
+            none = "not one test film turned right or wrong"
+            return f"{none}, but {self.unequal}" if self.unequal else none
         is_settled = not self.change.low <= 0 <= self.change.high
         course = "higher" if self.change.low > 0 else "lower"
         if self.unequal:
@@ -138,9 +141,8 @@ def steps(reproduction: Reproduction, network: str, measure: str, runs: Runs) ->
         both = [score_of(reproduction, network, way, measure) for way in (first, second)]
         if both[0] and both[1]:
             change = less(both[1], both[0])
-            pair = [runs.get((network, way)) for way in (first, second)]
-            is_of_same_films = measure == "accuracy" and {first, second} == {"leak-free", "no-lungs"}
-            paired = paired_change(pair[0], pair[1], change.value) if is_of_same_films and pair[0] and pair[1] else None
+            before, after = (runs.get((network, way)) for way in (first, second))
+            paired = paired_change(before, after, change.value) if before and after and measure == "accuracy" else None
             yield Step(
                 network,
                 told,

@@ -24,6 +24,7 @@ from plainfilm.core.page import (
     texts,
 )
 from plainfilm.core.words import counted
+from plainfilm.prepare.group import what_joins
 from plainfilm.prepare.sections.seen import Seen, named
 from plainfilm.prepare.sections.twins import Twins
 
@@ -52,7 +53,7 @@ def glance_section(seen: Seen, twins: Twins) -> Section:
             [
                 Card("Films", f"{len(films):,}", _readable(len(films) - int(seen.is_shown.sum()))),
                 Card("Classes", f"{len(seen.manifest.classes):,}", _largest(ok)),
-                Card("Groups", f"{ok['group'].nunique():,}", "same patient or same picture, kept together"),
+                Card("Groups", f"{ok['group'].nunique():,}", what_joins(ok)),
                 Card(
                     "Patients",
                     f"{patients.nunique():,}" if len(patients) else "unknown",

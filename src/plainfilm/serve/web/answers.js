@@ -113,7 +113,7 @@ export class Answers {
       el("div", { className: "alert failure" },
         el("p", { textContent: ofFile(film.said) }),
         film.advice && !tellsWhatToDo(film.said) ? el("p", { textContent: sentence(film.advice) }) : null),
-      el("button", { type: "button", textContent: "Try again", onclick: () => this.#actions.retry(film) }),
+      film.isOfFile ? null : el("button", { type: "button", textContent: "Try again", onclick: () => this.#actions.retry(film) }),
     ];
   }
 

@@ -6,7 +6,7 @@ import { packedPicture, unpackedMaps } from "./picture.js";
 export const MOST_FILMS = 200; // of a visit: their pictures stay in memory
 const AT_ONCE = 3;
 const MOST_LOST = 3; // times that a film is sent and the connection breaks, though the server is there
-const ANEW = { share: 0, said: "", title: "", advice: "" }; // nothing is left of what was said of an earlier try
+const ANEW = { share: 0, said: "", title: "", advice: "", isOfFile: false }; // nothing is left of what was said of an earlier try
 const CHANGED = ["Another model", "The server has begun to answer by another model since, so nothing vouches for this answer.",
   "Try it again."];
 
@@ -15,7 +15,8 @@ const CHANGED = ["Another model", "The server has begun to answer by another mod
  * "key", "wait" (nothing is sent until goOn is called; detail: Busy or Offline), "model" (another one answers from now on; detail:
  * what it says of itself).
  * A film: id, file (isDrawn where it is a phantom of the page), name, state (waiting, sending, answered, away, error, unsent,
- * cancelled), share (sent, 0..1), said, title and advice (why it waits or failed, and what to do), answer (as the server gave it),
+ * cancelled), share (sent, 0..1), said, title and advice (why it waits or failed, and what to do), isOfFile (whether it failed by
+ * what is in the file, so that to send it again is no use), answer (as the server gave it),
  * model (whose answer it is), picture, maps, view (how it is looked at), lost (how often the connection broke), inTable (its state
  * when it was last saved as CSV).
  */
@@ -117,6 +118,7 @@ export class Films extends EventTarget {
       const megabytes = (round, bytes) => `${(round(bytes / 1e5) / 10).toLocaleString("en")} MB`;
       film.state = "error";
       film.title = "Too large";
+      film.isOfFile = true;
       film.said = `The file has ${megabytes(Math.ceil, file.size)}, and this server takes ${megabytes(Math.floor, most)} a film.`;
     }
     return film;
@@ -150,8 +152,10 @@ export class Films extends EventTarget {
       film.model = answering;
       delete answer.picture;
       delete answer.heatmaps;
-      if (answer.status === "error") this.#fail(film, answer.problem?.title, answer.error, answer.advice);
-      else this.#change(film, { answer, state: answer.turned_away ? "away" : "answered" });
+      if (answer.status === "error") {
+        film.isOfFile = true;
+        this.#fail(film, answer.problem?.title, answer.error, answer.advice);
+      } else this.#change(film, { answer, state: answer.turned_away ? "away" : "answered" });
     } catch (error) {
       if (!signal.aborted) await this.#explain(film, error);
     } finally {
