@@ -126,7 +126,7 @@ def unread_columns(table: pd.DataFrame, path: Path, read: Collection[str]) -> li
 
     table: under our names. read: the columns that are not passed over. A manifest of ours is known, and needs no note.
     """
-    if set(COLUMNS) <= set(table.columns):
+    if set(COLUMNS) - {"split"} <= set(table.columns):
         return []
     unread = {str(name): re.sub("[^a-z0-9]", "", str(name).lower()) for name in table if name not in read}
     absent = [ours for ours in _MAY_BE if ours not in table and ours in read]
