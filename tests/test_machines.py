@@ -51,7 +51,7 @@ def test_float16_clips_its_gradients_and_goes_on_with_its_scale(
     manifest: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, optimizer: str
 ) -> None:
     monkeypatch.setattr(learner, "fabric_for", _float16_on_the_cpu)
-    config = replace(TINY, epochs=1, optimizer=optimizer, clip_norm=1.0)
+    config = replace(TINY, model="cnn-plain", size=16, epochs=1, optimizer=optimizer, clip_norm=1.0)
     take_step, kept = Training.take_step, []
 
     def stops(self: Training, films: np.ndarray) -> None:
