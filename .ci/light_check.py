@@ -80,10 +80,10 @@ def check_predict(films: Path, bundle: Path) -> None:
     assert 'pip install "plainfilm[parquet]"' in refused, refused
 
 
-def check_serve(films: Path, bundle: Path) -> None:
-    """The server starts, answers one film, sends the page, and stops when asked."""
+def check_serve(films: Path, *typed: str | Path) -> None:
+    """The server starts, answers one film, sends the page, and stops when asked. typed: what names the model."""
     with subprocess.Popen(
-        [PLAINFILM, "serve", "--bundle", bundle, "--port", "0"],
+        [PLAINFILM, "serve", *typed, "--port", "0"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -94,7 +94,8 @@ def check_serve(films: Path, bundle: Path) -> None:
             with urllib.request.urlopen(f"{address}/", timeout=10) as reply:
                 assert b"<html" in reply.read()
             (answer,) = json.loads(_posted(f"{address}/v1/predict?heatmaps=true", films / "film.dcm"))["films"]
-            assert answer["status"] == "ok" and answer["class"] and answer["heatmaps"], answer
+            assert answer["status"] == "ok", answer
+            assert answer["turned_away"] if not typed and not answer["class"] else answer["heatmaps"], answer
         finally:
             server.send_signal(signal.SIGTERM)
     assert server.returncode == 0, f"the server ended with {server.returncode}"
@@ -114,6 +115,17 @@ def check_explain(films: Path, bundle: Path) -> None:
     plainfilm("explain", bundle, films / "0.png", films / "film.dcm", "-o", "maps")
     assert Path("maps/explain.html").is_file()
     assert any(Path("maps").rglob("*.png"))
+
+
+def check_the_model_inside(films: Path) -> None:
+    """A new user's first minutes: predict, explain and serve with the model inside."""
+    done = plainfilm("predict", films / "0.png", "--format", "jsonl")
+    (answer,) = map(json.loads, done.stdout.splitlines())
+    assert answer["status"] == "ok" and (answer["class"] or answer["turned_away"]), answer
+    assert "the model inside answers" in done.stderr, done.stderr
+    plainfilm("explain", films / "0.png", "-o", "inside", "--even-turned-away")
+    assert Path("inside/explain.html").is_file() and any(Path("inside/overlays").glob("*.png"))
+    check_serve(films)
 
 
 def check_the_rest(phantoms: Path) -> None:
@@ -136,7 +148,8 @@ def main() -> None:
     check_contents(source)
     check_predict(films, bundle)
     check_explain(films, bundle)
-    check_serve(films, bundle)
+    check_serve(films, "--bundle", bundle)
+    check_the_model_inside(films)
     check_the_rest(folder / "set")
     check_size()
     left = sorted(str(path) for path in Path.home().rglob("*"))

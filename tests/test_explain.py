@@ -372,6 +372,14 @@ def test_a_bundle_is_explained_by_the_command(bundle_path: Path, films: Path, tm
         assert CliRunner().invoke(app, twice).exit_code == 2
 
 
+def test_a_bundle_s_map_that_passes_says_so_beside_its_picture() -> None:
+    from plainfilm.judge.explain_page import _verdict
+
+    assert "passes 2 of 3" in _verdict(Trust(0.5, 0.25, 0.9, float("nan"), has_shuffled=False))[0]
+    told = _verdict(Trust(float("nan"), float("nan"), 0.9, float("nan"), has_shuffled=False))
+    assert UNTRIED in told[0] and NO_LUNGS in told[1] and UNSHUFFLED not in told[1]
+
+
 def test_the_audit_of_a_model_stands_at_the_head_of_its_page(bundle_path: Path, films: Path, tmp_path: Path) -> None:
     bundle = Bundle.open(bundle_path)
     audit = Audit("run", "tiny", "Accuracy 0.97, of which 0.89 without the lungs", (), {}).to_dict()

@@ -20,6 +20,7 @@ from plainfilm.core.predictions import Predictions
 from plainfilm.core.run import Run
 from plainfilm.errors import BadConfig, BadRun
 from plainfilm.judge.calibrate import Wishes, calibrate
+from plainfilm.judge.card import known_trust
 from plainfilm.judge.card.author import open_answers, with_answers
 from plainfilm.judge.card.exported import card_for_strangers, note_for_strangers, with_lead
 from plainfilm.judge.card.known import known_facts
@@ -411,6 +412,12 @@ def test_a_card_for_strangers_keeps_the_counts_and_names_no_folder_and_no_film(t
         ("joined by /home/anna/table.csv: 3 films", "joined by table.csv: 3 films"),
         ("train/COVID: 3 films of PA/AP view", "train/COVID: 3 films of PA/AP view"),
         ("none", "none"),
+        (
+            'its column "Age (years)" is not read; if it is age, say so',
+            'its column "Age" is not read; if it is age, say so',
+        ),
+        ("2 films: declares 12 bits (a (1).png, b.png); and so on", "2 films: declares 12 bits; and so on"),
+        ("2 films: declares 12 bits (a).png, b(.png)", "2 films: declares 12 bits"),
     ],
 )
 def test_a_note_is_told_without_folders(note, told):
@@ -420,3 +427,22 @@ def test_a_note_is_told_without_folders(note, told):
 def test_what_a_bundle_adds_stands_before_the_first_heading():
     assert with_lead("# Card\n\nAbout.\n\n## Details\n", "So.") == "# Card\n\nAbout.\n\nSo.\n\n## Details\n"
     assert with_lead("# Card\n", "So.") == "# Card\n\nSo.\n"
+
+
+def test_how_its_classes_are_told_from_those_that_it_does_not_know_stands_in_the_card():
+    found = [
+        {
+            "class": "COVID",
+            "label": "Other Pneumonia",
+            "films": [94, 142],
+            "auroc": {"value": 0.67, "low": 0.58, "high": 0.75},
+        },
+        {"class": "COVID", "label": "Other", "films": [94, 3], "auroc": {"value": 0.9, "low": 0.1, "high": 1.0}},
+    ]
+    metrics = {"scores": {"films": 98, "groups": 65, "metrics": {}}, "foreign_auroc": found}
+    told = known_trust._elsewhere("external", metrics)
+    assert told.endswith(
+        " Its classes told from those that it does not know: COVID from Other Pneumonia, 94 and 142 films: "
+        "AUROC 0.670 (0.580 to 0.750)."
+    ), "of three films nothing can be said"
+    assert "does not know" not in known_trust._elsewhere("external", {**metrics, "foreign_auroc": []})

@@ -134,11 +134,10 @@ def test_a_file_that_is_no_film_is_not_offered_to_be_sent_again(run: Run) -> Non
     told = run(
         _FILMS
         + """
-        import { Refused } from "./server.js";
-        server.problem = new Refused("Not understood", "The server's answer is not one that this page understands.");
+        import { refusal } from "./server.js";
+        server.problem = refusal(504, { type: "urn:plainfilm:problem:too-slow" });
         await send("1");
-        server.problem = null;
-        server.send = async () => ({ film: { status: "error", error: "is no picture" }, model: { sha256: "a" } });
+        server.problem = refusal(415, { type: "urn:plainfilm:problem:no-picture", title: "No picture", detail: "is text" });
         await send("2");
         films.add([{ name: "3", size: 1e9 }]);
         const before = films.all.map((film) => film.isOfFile);

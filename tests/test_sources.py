@@ -22,10 +22,10 @@ from plainfilm.errors import BadConfig, BadManifest, BadSource, CannotWrite, Pla
 from plainfilm.prepare.database import source_of_url
 from plainfilm.prepare.ingest import PrepareOptions, prepare
 from plainfilm.prepare.inspection import inspect
-from plainfilm.prepare.listing import Listing
+from plainfilm.prepare.listing import TABLE_COLUMNS, Listing
 from plainfilm.prepare.sources import list_source
 from plainfilm.prepare.split import SplitPlan
-from plainfilm.prepare.table import list_table
+from plainfilm.prepare.table import list_table, unread_columns
 
 ONE_EACH = PrepareOptions(plan=SplitPlan(test=1, val=1))
 
@@ -402,25 +402,34 @@ def test_a_file_that_is_no_zip_is_called_what_it_is(content: bytes, name: str, s
 
 def test_masks_beside_their_films_are_masks_and_no_films(tmp_path: Path) -> None:
     films = _classes(tmp_path / "films")
-    for name in ("COVID-0_mask", "COVID-1 Lung Mask", "covid-2-lungs-mask", "COVID-3_infection_mask", "COVID_mask"):
+    for name in (
+        "COVID-0_mask",
+        "COVID-1 Lung Mask",
+        "covid-2-lungs-mask",
+        "COVID-3_infection_mask",
+        "COVID-4_mask (1)",
+    ):
         write_png(films / "COVID" / f"{name}.png", seed=len(name) + 50)
+    for name in ("COVID_mask", "COVID-0_no_mask", "COVID-0_facemask", "COVID-1 oxygen mask"):
+        write_png(films / "COVID" / f"{name}.png", seed=len(name) + 70)
     found = list_source(films, tmp_path, {}, Silence())
     masks = {Path(row.path).stem: Path(row.mask_path).stem for row in found.rows.itertuples() if row.mask_path}
     assert masks == {"COVID-0": "COVID-0_mask", "COVID-1": "COVID-1 Lung Mask", "COVID-2": "covid-2-lungs-mask"}
-    assert len(found.rows) == 13, "COVID_mask is called after no film, so it stays one"
+    assert len(found.rows) == 12 + 4, "films of no such name, or of other words, stay films"
     (note,) = found.notes
-    assert note.startswith("4 files called after a film beside it taken for its mask") and note.endswith(
-        "of the lungs: 3"
+    assert (
+        note.startswith("5 files called after a film beside it taken for its mask") and "lungs, and linked: 3 (" in note
     )
     (finding,) = [one for one in inspect(films).findings if one.kind == "source"]
     assert "COVID-0_mask.png" in finding.text and finding.level == "note"
 
 
-def test_a_mask_of_two_films_of_one_name_is_that_of_its_own_kind_of_file(tmp_path: Path) -> None:
+def test_a_mask_of_two_films_or_two_masks_of_one_are_not_guessed_about(tmp_path: Path) -> None:
     films = _classes(tmp_path / "films")
-    shutil.copyfile(films / "COVID" / "COVID-5.png", films / "COVID" / "COVID-0.bmp")
-    for ending in (".png", ".tif"):
-        shutil.copyfile(films / "COVID" / "COVID-1.png", films / "COVID" / f"COVID-0_mask{ending}")
+    some = films / "COVID" / "COVID-1.png"
+    shutil.copyfile(some, films / "COVID" / "COVID-0.bmp")
+    for name in ("COVID-0_mask.png", "COVID-0_mask.tif", "COVID-2_mask.png", "COVID-2_lung_mask.png"):
+        shutil.copyfile(some, films / "COVID" / name)
     rows = list_source(films, tmp_path, {}, Silence()).rows
     assert [Path(row.path).name for row in rows.itertuples() if row.mask_path] == ["COVID-0.png"] and len(rows) == 13
 
@@ -430,8 +439,33 @@ def test_masks_called_after_their_films_in_a_folder_of_masks_are_found(tmp_path:
         for name in ("A", "B"):
             write_png(tmp_path / "films" / name / "images" / f"CXR_{film}.png", seed=film)
             write_png(tmp_path / "films" / name / "masks" / f"CXR_{film}_mask.png", seed=film)
-    rows = list_source(tmp_path / "films", tmp_path, {}, Silence()).rows
-    assert [Path(mask).stem for mask in rows["mask_path"]] == [f"{Path(film).stem}_mask" for film in rows["path"]]
+    found = list_source(tmp_path / "films", tmp_path, {}, Silence())
+    assert [Path(mask).stem for mask in found.rows["mask_path"]] == [
+        f"{Path(film).stem}_mask" for film in found.rows["path"]
+    ]
+    masks = tmp_path / "films" / "A" / "masks"
+    (masks / "CXR_0_mask.png").rename(masks / "CXR_0_mask1.png")
+    shutil.copyfile(masks / "CXR_1_mask.png", masks / "CXR_1_lung_mask.png")
+    shutil.copyfile(masks / "CXR_2_mask.png", masks / "CXR_2.png")
+    found = list_source(tmp_path / "films", tmp_path, {}, Silence())
+    of_a = {Path(row.path).stem: Path(row.mask_path).name for row in found.rows.itertuples() if row.label == "A"}
+    assert of_a == {"CXR_0": "", "CXR_1": "", "CXR_2": "CXR_2.png"}, (
+        "a mask of its very name before one called after it"
+    )
+    assert found.notes == ["A: 3 films and 5 masks"]
+
+
+def test_a_zip_that_may_not_be_read_is_not_said_to_be_unwritable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "films.zip").write_bytes(b"PK")
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refused)
+    with pytest.raises(BadSource, match="cannot be read"):
+        list_source(tmp_path / "films.zip", tmp_path, {}, Silence())
 
 
 def test_columns_that_are_not_read_are_told_with_what_would_read_them(tmp_path: Path) -> None:
@@ -458,6 +492,22 @@ def test_columns_that_are_not_read_are_told_with_what_would_read_them(tmp_path: 
         replace(ONE_EACH, resplit=True),
     )
     assert not any("not read" in note for note in again.info["notes"]), "a manifest of ours is known"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "columns", "is_asked"),
+    [
+        ("fold", "01234", {}, False),
+        ("subset", ("train", "Test", "", "valid", "train"), {}, True),
+        ("set", "ABCAB", {"side": "fold"}, False),
+    ],
+)
+def test_a_column_is_only_called_a_split_where_it_may_be_one(column, values, columns, is_asked) -> None:  # type: ignore[no-untyped-def]
+    table = pd.DataFrame(
+        {"path": list("abcde"), "label": list("ABABA"), column: list(values), **dict.fromkeys(columns, "x")}
+    )
+    (note,) = unread_columns(table, Path("t.csv"), TABLE_COLUMNS)
+    assert ('--columns "split=' in note) == is_asked and column in note
 
 
 @pytest.mark.slow

@@ -41,7 +41,7 @@ INTENDED = (
 )
 NOT_FOR = (
     "deciding about a patient: not to diagnose, to rule out, to triage, to choose a treatment or to reassure",
-    "films unlike those that it was trained on, children and lateral views among them, and anything that is no chest radiograph",
+    "lateral views, children, films unlike those that it was trained on, and anything that is no chest radiograph",
 )
 
 

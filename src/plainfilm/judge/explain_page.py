@@ -15,6 +15,7 @@ from plainfilm.core.explanation import (
     LEAST_STABILITY,
     MOST_RESEMBLANCE,
     PASSES,
+    PASSES_UNSHUFFLED,
     UNSHUFFLED,
     UNTRIED,
     Explanation,
@@ -198,6 +199,8 @@ def _verdict(trust: Trust) -> tuple[str, str]:
         return mark("failure", "fails"), f" {'; '.join(trust.failures)} "
     if trust.verdict == PASSES:
         return mark("pass", "passes"), " "
+    if trust.verdict == PASSES_UNSHUFFLED:
+        return mark("note", PASSES_UNSHUFFLED.partition(":")[0]), " "
     own = "; ".join(words for words in trust.untried if words != UNSHUFFLED)  # that one stands above all maps
     return mark("note", UNTRIED), f" {own} "
 

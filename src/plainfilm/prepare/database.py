@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -118,8 +118,9 @@ def class_rows(folder: Path, films: list[Path], label: str = "") -> tuple[list[d
     label = label or folder.name.strip()
     if images is None or masks is None:
         return [{"path": str(film), "label": label} for film in films], []
-    names = {_key(film, images) for film in films if film.is_relative_to(images)}
-    mask_of = {_masked(_key(mask, masks), names): str(mask) for mask in films_in(masks, deep=True)}
+    names = {_key(film, images): film for film in films if film.is_relative_to(images)}
+    found = list(films_in(masks, deep=True))
+    mask_of = _masks_of(names, {_key(mask, masks): str(mask) for mask in found})
     rows = [
         {
             "path": str(film),
@@ -128,18 +129,23 @@ def class_rows(folder: Path, films: list[Path], label: str = "") -> tuple[list[d
         }
         for film in films
     ]
-    return rows, [f"{label}: {len(films)} films and {len(mask_of)} masks"] if len(mask_of) != len(films) else []
+    return rows, [f"{label}: {len(films)} films and {len(found)} masks"] if len(found) != len(films) else []
+
+
+def _masks_of(films: Container[str], masks: Mapping[str, str]) -> dict[str, str]:
+    """The mask of each film: the one that is called as it is, else the one of both lungs that is called after it (`X_mask`)."""
+    called_after: dict[str, list[str]] = {}
+    for name, mask in masks.items():
+        of = None if name in films else masked_film(name, films)
+        if of is not None and of[1]:
+            called_after.setdefault(of[0], []).append(mask)
+    only = {film: found[0] for film, found in called_after.items() if len(found) == 1}  # of several nobody can tell
+    return {**only, **{name: mask for name, mask in masks.items() if name in films}}
 
 
 def _key(film: Path, folder: Path) -> str:
     """What a film and its mask have in common: the path below images or masks, without ending and in lower case."""
     return film.relative_to(folder).with_suffix("").as_posix().lower()
-
-
-def _masked(mask: str, films: set[str]) -> str:
-    """The film of a mask that is called as the film is, or after it (`X_mask`)."""
-    called_after = None if mask in films else masked_film(mask, films)
-    return called_after[0] if called_after and called_after[1] else mask
 
 
 def _beside_images(root: Path, by_class: list[tuple[Path, Path]]) -> Iterator[Path]:

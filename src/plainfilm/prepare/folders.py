@@ -11,8 +11,10 @@ from plainfilm.prepare.listing import SPLIT_FOLDERS
 
 IMAGE_FOLDERS = ("images", "image")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_LUNG_MASKS = re.compile("(lungs?)?masks?")
+_LUNG_MASKS = re.compile("(both)?(lungs?)?masks?")
 _BETWEEN_WORDS = re.compile("[ _.-]+")
+_WORD_OR_NUMBER = re.compile(rf"{_WORD.pattern}|[0-9]+")
+_MASK_OF = re.compile("((left|right|both|lungs?|infection|lesion|opacity|heart|pneumothorax) ?)*masks?( [0-9]+)?")
 # Names, without what is neither letter nor digit, that no patient, batch or study bears.
 _CLASS_NAMES = frozenset(
     ("covid", "covid19", "noncovid", "normal", "healthy", "abnormal", "nofinding", "positive", "negative", "lungopacity",
@@ -85,14 +87,12 @@ def lung_masks_folder(folder: Path) -> Path | None:
 def masked_film(name: str, films: Container[str]) -> tuple[str, bool] | None:
     """The film among `films` that a mask is called after (`X` of `X_mask`, `X_lung_mask`), and whether it is one of both lungs.
 
-    name, films: without endings. None where the name is no mask's, or no film is called so: it may be of a film in an oxygen mask.
+    name, films: without endings. None where no film is called so, or other words stand between: `X_no_mask` is no mask of X.
     """
-    for between in reversed(list(_BETWEEN_WORDS.finditer(name))):
-        film, words = name[: between.start()], _WORD.findall(name[between.end() :])
-        if not words or len(words) > 2 or not words[-1].lower().endswith(("mask", "masks")):
-            return None
-        if film in films:
-            return film, _is_of_lungs(words)
+    for between in _BETWEEN_WORDS.finditer(name):
+        film, words = name[: between.start()], " ".join(_WORD_OR_NUMBER.findall(name[between.end() :])).lower()
+        if film in films and _MASK_OF.fullmatch(words):
+            return film, _is_of_lungs(words.split())
     return None
 
 

@@ -12,6 +12,7 @@ Where `images` stands beside `masks` or `lung masks`, each film gets its mask; a
 from __future__ import annotations
 
 import zipfile
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -78,8 +79,11 @@ def _refuse_what_is_no_zip(source: Path) -> None:
     """Raises BadSource."""
     if zipfile.is_zipfile(source):
         return
-    with source.open("rb") as file:
-        is_begun = file.read(2) == b"PK"
+    try:
+        with source.open("rb") as file:
+            is_begun = file.read(2) == b"PK"
+    except OSError as cause:
+        raise BadSource(f"cannot be read ({cause.strerror or cause})", source) from cause
     if is_begun:
         raise BadSource("is a zip without its end, so a part of it only: fetch it again", source)
     if source.suffix.lower() == ".zip":
@@ -111,26 +115,31 @@ def _list_folder(folder: Path, archive: Path | None) -> Listing:
 def _with_masks_beside(found: Listing) -> Listing:
     """The films without those that are called after a film beside them, X_mask.png beside X.png: these are masks of it."""
     paths = [Path(film) for film in found.rows["path"]]
-    stems: dict[Path, dict[str, list[int]]] = {}
+    rows_of: dict[Path, dict[str, list[int]]] = {}
     for row, path in enumerate(paths):
-        stems.setdefault(path.parent, {}).setdefault(path.stem.lower(), []).append(row)
-    mask_path, masks, linked = found.rows["mask_path"].copy(), [], 0
+        rows_of.setdefault(path.parent, {}).setdefault(path.stem.lower(), []).append(row)
+    masks, of_lungs = [], defaultdict(list)
     for row, path in enumerate(paths):
-        of = masked_film(path.stem.lower(), stems[path.parent])
+        of = masked_film(path.stem.lower(), rows_of[path.parent])
         if of is None:
             continue
         masks.append(row)
-        films = stems[path.parent][of[0]]
-        alike = [film for film in films if len(films) == 1 or paths[film].suffix == path.suffix]
-        if of[1] and len(alike) == 1 and not mask_path[alike[0]]:
-            mask_path[alike[0]] = str(path)
-            linked += 1
+        films = rows_of[path.parent][of[0]]
+        films = [film for film in films if len(films) == 1 or paths[film].suffix == path.suffix]
+        if of[1] and len(films) == 1 and not found.rows["mask_path"].iloc[films[0]]:
+            of_lungs[films[0]].append(str(path))
     if not masks:
         return found
-    names = shown([paths[row].name for row in masks])
-    told = f"{counted(len(masks), 'file')} called after a film beside it taken for its mask ({names}); of the lungs: {linked:,}"
+    mask_path = list(found.rows["mask_path"])
+    for film, own in of_lungs.items():
+        mask_path[film] = own[0] if len(own) == 1 else ""  # of several nobody can tell
+    linked = sum(len(own) == 1 for own in of_lungs.values())
+    note = (
+        f"{counted(len(masks), 'file')} called after a film beside it taken for its mask, not for a film; by its name of both "
+        f"lungs, and linked: {linked:,} ({shown([paths[row].name for row in masks])})"
+    )
     rows = found.rows.assign(mask_path=mask_path).drop(index=masks).reset_index(drop=True)
-    return replace(found, rows=rows, notes=[*found.notes, told])
+    return replace(found, rows=rows, notes=[*found.notes, note])
 
 
 def refuse_lost_labels(listing: Listing, films: pd.DataFrame) -> None:

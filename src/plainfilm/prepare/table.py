@@ -13,7 +13,7 @@ from plainfilm.core.manifest import COLUMNS, shown
 from plainfilm.core.tables import read_table
 from plainfilm.core.words import counted
 from plainfilm.errors import BadSource
-from plainfilm.prepare.listing import TABLE_COLUMNS, Listing, common_folder, known_split, listing
+from plainfilm.prepare.listing import SPLIT_FOLDERS, TABLE_COLUMNS, Listing, common_folder, known_split, listing
 
 # What others call our columns, without what is neither letter nor digit. Never taken for granted, only asked about.
 _MAY_BE = {
@@ -129,12 +129,14 @@ def unread_columns(table: pd.DataFrame, path: Path, read: Collection[str]) -> li
     if set(COLUMNS) - {"split"} <= set(table.columns):
         return []
     unread = {str(name): re.sub("[^a-z0-9]", "", str(name).lower()) for name in table if name not in read}
-    absent = [ours for ours in _MAY_BE if ours not in table and ours in read]
+    absent = [
+        ours for ours in _MAY_BE if ours not in table and ours in read and not (ours == "split" and "side" in table)
+    ]
     asked = {
         theirs: ours
         for ours in absent
         for theirs, bare in unread.items()
-        if bare in (ours.replace("_", ""), *_MAY_BE[ours])
+        if bare in (ours.replace("_", ""), *_MAY_BE[ours]) and (ours != "split" or _is_split(table[theirs]))
     }
     notes = [
         f'{path.name}: its column "{theirs}" is not read; if it is {ours}, say --columns "{ours}={theirs}"'
@@ -145,3 +147,8 @@ def unread_columns(table: pd.DataFrame, path: Path, read: Collection[str]) -> li
         what = counted(len(rest), "other column" if asked else "column")
         notes.append(f"{path.name}: {what} not read ({shown(rest)})")
     return notes
+
+
+def _is_split(values: pd.Series[str]) -> bool:
+    """Whether a column says train, val or test, rather than the number of a fold."""
+    return set(values.str.lower()) <= {"", *SPLIT_FOLDERS}

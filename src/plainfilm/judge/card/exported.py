@@ -13,7 +13,8 @@ from plainfilm.judge.audit.standing import standing
 from plainfilm.judge.card.saying import escaped_markdown
 from plainfilm.judge.doubts import split_column
 
-_IN_BRACKETS = re.compile(r" \(.*\)", re.DOTALL)
+_IN_BRACKETS = re.compile(r" \((?:[^()]|\([^()]*\))*\)")
+_FROM_FIRST_TO_LAST = re.compile(r" \(.*\)", re.DOTALL)  # where names hold brackets of their own
 # The path that a note of `plainfilm check --fix` ends with may hold blanks; of any other, a blank ends it.
 _FOLDERS = re.compile(r"(?<=--fix from ).*[/\\]|(?<!\S)(?:~|[A-Za-z]:)?[/\\]\S*[/\\]")
 
@@ -37,7 +38,12 @@ def with_lead(card: str, sentence: str) -> str:
 
 def note_for_strangers(note: str) -> str:
     """A note of the manifest without what it lists in brackets, films most often, and each path by its last name alone."""
-    return _IN_BRACKETS.sub("", _FOLDERS.sub("", note))
+    return _without_brackets(_FOLDERS.sub("", note))
+
+
+def _without_brackets(text: str) -> str:
+    told = _IN_BRACKETS.sub("", text)
+    return told if not re.search("[()]", told) else _FROM_FIRST_TO_LAST.sub("", text)
 
 
 def _changes(run: Run, manifest: Manifest) -> Iterator[tuple[str, str]]:
@@ -50,7 +56,7 @@ def _changes(run: Run, manifest: Manifest) -> Iterator[tuple[str, str]]:
     for note in manifest.info.get("notes", []):
         yield str(note), note_for_strangers(str(note))
     for problem in manifest.check([split_column(run, manifest)]):
-        yield problem.text, _IN_BRACKETS.sub("", problem.text)
+        yield problem.text, _without_brackets(problem.text)
     audit = standing(run).audit
     for finding in audit.findings if audit else ():
         for told in finding.told:

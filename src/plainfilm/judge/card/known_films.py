@@ -12,7 +12,7 @@ from plainfilm.judge.card.evidence import LISTED, Evidence, Fact, count, listed,
 from plainfilm.judge.evaluate import SPLIT_NAMES
 
 _TWINS_SOUGHT, _TWINS_NOT_SOUGHT = "pairs of near twins", "near twins were not looked for"  # as prepare's notes say it
-_TOLD_ELSEWHERE = ("split", _TWINS_SOUGHT, _TWINS_NOT_SOUGHT)  # by partition() and copies()
+_OF_THE_SPLIT = ("the split ", "no split was drawn", "no film has a label")
 _ADULT = 18
 
 
@@ -20,7 +20,12 @@ def origin(evidence: Evidence) -> Fact:
     """What the table of films was made from, as prepare noted it."""
     info = evidence.manifest.info
     made = info.get("provenance", {})
-    notes = [note for note in info.get("notes", []) if not any(told in note for told in _TOLD_ELSEWHERE)]
+    of_twins = (_TWINS_SOUGHT, _TWINS_NOT_SOUGHT)  # copies() tells these, partition() those of the split
+    notes = [
+        note
+        for note in info.get("notes", [])
+        if not note.startswith(_OF_THE_SPLIT) and not any(told in note for told in of_twins)
+    ]
     return Fact.of(
         f"The table of films was made by: {made['command']} ({made.get('made_at', 'no date')})."
         if made.get("command")
@@ -142,7 +147,7 @@ def partition(evidence: Evidence) -> Fact:
         f"{SPLIT_NAMES[split]} {count(len(films), 'film')} in {count(films['group'].nunique(), 'group')}"
         for split, films in parts.items()
     ]
-    notes = [note for note in evidence.manifest.info.get("notes", []) if "split" in note]
+    notes = [note for note in evidence.manifest.info.get("notes", []) if note.startswith(_OF_THE_SPLIT)]
     return Fact.of(
         f"Split by the column {evidence.column} of the manifest: {', '.join(told)}.",
         f"As prepare noted: {'; '.join(notes)}." if notes else "",

@@ -8,6 +8,7 @@ from typing import Any
 from plainfilm.core.bootstrap import format_interval, interval_of
 from plainfilm.judge.card.evidence import LISTED, Evidence, Fact, count, listed
 
+_ENOUGH = 20  # films of a class, below which an AUROC says little
 _ERRORS = {
     "ece": "expected calibration error",
     "classwise_ece": "classwise",
@@ -151,7 +152,19 @@ def _elsewhere(name: str, metrics: Mapping[str, Any]) -> str:
     return (
         f"On {name}: {count(scores['films'], 'film')} in {count(scores['groups'], 'group')}"
         f"{f' (sources: {listed(kinds)})' if kinds else ''}, {', '.join(_intervals(scores['metrics'], titles))}{known}."
+        f"{_told_apart(metrics)}"
     )
+
+
+def _told_apart(metrics: Mapping[str, Any]) -> str:
+    """How its classes are told from those of other films that it does not know, where there are enough of both."""
+    found = [one for one in metrics.get("foreign_auroc", ()) if min(one["films"]) >= _ENOUGH]
+    told = [
+        f"{one['class']} from {one['label']}, {one['films'][0]:,} and {one['films'][1]:,} films: "
+        f"AUROC {format_interval(interval_of(one['auroc']))}"
+        for one in found[:LISTED]
+    ]
+    return f" Its classes told from those that it does not know: {'; '.join(told)}." if told else ""
 
 
 def robustness(evidence: Evidence) -> Fact:

@@ -1,7 +1,7 @@
 """A reproduction in words: the finding in one sentence, what its differences may be called, and why a claim is no yardstick.
 
-Own split and leak-free split have other test films, and each network was trained once: a number that is lower is not yet a loss.
-So every difference is said with its interval, and called one only where that leaves out 0.
+Own split and leak-free split mostly have other test films, and each network was trained once: a number that is lower is not yet a
+loss. So every difference is said with its interval, and called one only where that leaves out 0.
 """
 
 from __future__ import annotations

@@ -152,10 +152,8 @@ export class Films extends EventTarget {
       film.model = answering;
       delete answer.picture;
       delete answer.heatmaps;
-      if (answer.status === "error") {
-        film.isOfFile = true;
-        this.#fail(film, answer.problem?.title, answer.error, answer.advice);
-      } else this.#change(film, { answer, state: answer.turned_away ? "away" : "answered" });
+      if (answer.status === "error") this.#fail(film, answer.problem?.title, answer.error, answer.advice, true);
+      else this.#change(film, { answer, state: answer.turned_away ? "away" : "answered" });
     } catch (error) {
       if (!signal.aborted) await this.#explain(film, error);
     } finally {
@@ -183,7 +181,7 @@ export class Films extends EventTarget {
       this.#change(film, { state: "unsent", said: "The server asks for a key." });
       this.#tell("key");
     } else if (error instanceof Offline) await this.#lose(film, error);
-    else this.#fail(film, error.title, error.message, error.advice);
+    else this.#fail(film, error.title, error.message, error.advice, error.isOfFile);
   }
 
   /** Nothing came back: the server is away, or it is there and this film does not get to it. */
@@ -202,8 +200,8 @@ export class Films extends EventTarget {
     this.#tell("wait", error);
   }
 
-  #fail(film, title = "Could not be read", said = "", advice = "") {
-    this.#change(film, { state: "error", title, said, advice });
+  #fail(film, title = "Could not be read", said = "", advice = "", isOfFile = false) {
+    this.#change(film, { state: "error", title, said, advice, isOfFile });
   }
 
   #change(film, values) {

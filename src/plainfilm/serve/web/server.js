@@ -15,17 +15,19 @@ export class Busy extends Error {
   }
 }
 
-/** The server refuses, and says why in words. */
+/** The server refuses, and says why in words. isOfFile: for what is in the file, so that to send it again is no use. */
 export class Refused extends Error {
-  constructor(title, detail, advice = "") {
+  constructor(title, detail, advice = "", isOfFile = false) {
     super(detail);
     this.title = title;
     this.advice = advice;
+    this.isOfFile = isOfFile;
   }
 }
 
 const LEAST_WAIT_S = 1;
 const MOST_WAIT_S = 60;
+const OF_FILE = /:(no-picture|damaged|unfit|film-too-large)$/; // types of problems
 const PATIENCE_MS = 5000; // with a server that is asked whether it lives
 const PLAIN = {
   403: "The server takes no requests from this page's address.",
@@ -106,7 +108,7 @@ export class Server {
   #json = async (path) => (await this.#get(path)).json();
 }
 
-function refusal(status, problem, retryAfter) {
+export function refusal(status, problem, retryAfter) {
   if (status === 401) return new KeyWanted();
   if (status === 503 || status === 429) {
     const wanted = Number.parseFloat(retryAfter ?? "");
@@ -114,7 +116,7 @@ function refusal(status, problem, retryAfter) {
     return new Busy(seconds, Boolean(problem?.type?.endsWith(":stopping")));
   }
   const said = problem?.detail ?? PLAIN[status] ?? "The server gave no reason.";
-  return new Refused(problem?.title ?? `Error ${status}`, said, problem?.advice);
+  return new Refused(problem?.title ?? `Error ${status}`, said, problem?.advice, OF_FILE.test(problem?.type ?? ""));
 }
 
 function parsed(text) {
