@@ -10,16 +10,18 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from plainfilm.core.bootstrap import format_interval
 from plainfilm.core.reproduction import WAYS, Reproduction, Trained
 from plainfilm.core.words import one_line
-from plainfilm.judge.reproduce.text import claim_text
+from plainfilm.judge.reproduce.text import claims_by_measure, score_text
+from plainfilm.judge.reproduce.words import MEASURES
 
 
-def row(reproduction: Reproduction, network: str, claimed: str) -> str:
-    """A network's line of the table."""
+def row(reproduction: Reproduction, network: str, measure: str, claimed: str) -> str:
+    """A line of the table: a network's accuracy, or another measure that was claimed of it."""
     trained = {each.way: each for each in reproduction.rows if each.network == network}
-    scores = " | ".join(_accuracy(trained.get(way)) for way in WAYS)
+    scores = " | ".join(_score(trained.get(way), measure) for way in WAYS)
+    if measure != "accuracy":
+        return f"| | its {MEASURES[measure]} | {claimed} | {scores} | | | | |"
     own = trained.get("own")
     leaks = f"{own.leaks}" if own else "–"
     films, seconds = (
@@ -30,12 +32,10 @@ def row(reproduction: Reproduction, network: str, claimed: str) -> str:
     return f"| `{name}` | {network} | {claimed} | {scores} | {_commonest(own)} | {leaks} | {films} | {seconds} |"
 
 
-def _accuracy(trained: Trained | None) -> str:
+def _score(trained: Trained | None, measure: str) -> str:
     if trained is None:
         return "–"
-    return (
-        f"failed: {one_line(trained.problem, 60)}" if trained.problem else format_interval(trained.scores["accuracy"])
-    )
+    return f"failed: {one_line(trained.problem, 60)}" if trained.problem else score_text(trained, measure)
 
 
 def _commonest(trained: Trained | None) -> str:
@@ -53,7 +53,8 @@ def main() -> None:
     for folder in parser.parse_args().folders:
         reproduction = Reproduction.open(folder / "reproduce.json")
         for network in reproduction.recipe.networks:
-            print(row(reproduction, network.name, claim_text(network.claimed)))
+            for measure, claimed in claims_by_measure(network.claimed).items():
+                print(row(reproduction, network.name, measure, claimed))
 
 
 if __name__ == "__main__":

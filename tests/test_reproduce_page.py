@@ -369,6 +369,16 @@ def test_an_address_is_a_link_and_nothing_else_is() -> None:
     assert all(target.startswith("#") for target in read(evil).links)
 
 
+def test_the_terminal_holds_each_claim_against_its_own_measure() -> None:
+    lines = [re.split(r"  +", line.strip()) for line in reproduction_text(SEVERAL).splitlines()]
+    claimed = {tuple(line[:2]): line[2:] for line in lines if len(line) > 2}
+    assert ("ResNet-18", "0.960") in claimed, "an accuracy"
+    assert ("DenseNet-121", "–") in claimed and ("its macro F1", "0.740") in claimed, "no accuracy was claimed of it"
+    row = SEVERAL.row("DenseNet-121", "leak-free")
+    assert claimed["its macro F1", "0.740"][1] == format_interval(row.scores["macro_f1"])
+    assert ("its macro F1", "0.57 to 0.73") in claimed
+
+
 def test_nothing_but_failures_is_still_a_page() -> None:
     lost = replace(WHOLE, rows=tuple(failed("ResNet-18", way, f"loss is NaN {way}") for way in WAYS))
     text = read(lost).text

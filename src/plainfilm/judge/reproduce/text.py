@@ -7,20 +7,30 @@ from collections.abc import Iterable, Sequence
 from plainfilm.core.bootstrap import format_interval
 from plainfilm.core.recipe import Claimed, Recipe
 from plainfilm.core.reproduction import WAYS, Reproduction, Trained
-from plainfilm.judge.reproduce.words import sees_lungs_alone, unequal_trainings, weaknesses, why_not_comparable
+from plainfilm.judge.reproduce.words import (
+    MEASURES,
+    sees_lungs_alone,
+    unequal_trainings,
+    weaknesses,
+    why_not_comparable,
+)
 
+_F1 = "F1 "
 _WAYS = {"own": "own split", "leak-free": "leak-free", "no-lungs": "without the lungs"}
 
 
 def reproduction_text(reproduction: Reproduction) -> str:
-    """One line a network, accuracy in each way with its interval; then what weighs against them, and why trainings failed."""
+    """One line a network and measure: accuracy, and what else was claimed, in each way with its interval; then what weighs against
+    them, and why trainings failed.
+    """
     networks = list(dict.fromkeys(row.network for row in reproduction.rows))
     is_of_complements = any(sees_lungs_alone(reproduction, each) for each in reproduction.recipe.networks)
     ways = {**_WAYS, "no-lungs": "all but the lungs"} if is_of_complements else _WAYS
     rows = [["accuracy", "claimed", *ways.values()]]
     for name in networks:
-        claimed = reproduction.recipe.network(name).claimed
-        rows.append([name, claim_text(claimed), *(_accuracy(reproduction.row(name, way)) for way in WAYS)])
+        for measure, claim in claims_by_measure(reproduction.recipe.network(name).claimed).items():
+            title = name if measure == "accuracy" else f"  its {MEASURES[measure]}"
+            rows.append([title, claim, *(score_text(reproduction.row(name, way), measure) for way in WAYS)])
     lines = _columns(rows)
     lines += ["", "In brackets: 95% interval, by groups. Each network was trained once in each way."]
     leaks = max((row.leaks for row in reproduction.rows), default=0)
@@ -60,17 +70,24 @@ def _claims(claimed: Claimed) -> str:
     return "; ".join(told) or claimed.words or "nothing"
 
 
-def claim_text(claimed: Claimed) -> str:
-    """What was claimed of a network, in a few letters."""
-    if claimed.accuracy is not None:
-        return f"{claimed.accuracy:.3f}"
-    return claimed.words or ("" if claimed.macro_f1 is None else f"F1 {claimed.macro_f1:.2f}") or "nothing"
+def claims_by_measure(claimed: Claimed) -> dict[str, str]:
+    """What was claimed of a network, by the measure that it is to be held against: accuracy first, whether claimed or not."""
+    others = {
+        name: f"{value:.3f}"
+        for name, value in (("macro_f1", claimed.macro_f1), ("macro_auroc", claimed.auroc))
+        if value is not None
+    }
+    if claimed.words.startswith(_F1) and "macro_f1" not in others:  # a range of several trainings
+        others["macro_f1"] = claimed.words.removeprefix(_F1)
+    words = "–" if others else claimed.words or "nothing"
+    return {"accuracy": words if claimed.accuracy is None else f"{claimed.accuracy:.3f}", **others}
 
 
-def _accuracy(row: Trained | None) -> str:
+def score_text(row: Trained | None, measure: str) -> str:
+    """A score of a training with its interval, or why there is none."""
     if row is None:
         return "not trained"
-    return "FAILED" if row.problem else format_interval(row.scores["accuracy"])
+    return "FAILED" if row.problem else format_interval(row.scores[measure])
 
 
 def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
