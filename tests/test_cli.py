@@ -82,6 +82,7 @@ def test_usage_errors_exit_with_two(arguments: list[str]) -> None:
     _run(*arguments, code=2)
 
 
+@pytest.mark.slow
 def test_the_way_from_films_to_answers(phantoms: Path, tmp_path: Path) -> None:
     data, run = tmp_path / "data", tmp_path / "run"
     printed = _run(
@@ -182,6 +183,7 @@ epochs = 1
 """
 
 
+@pytest.mark.slow
 def test_a_recipe_with_a_finish_trains_twice_and_goes_on(manifest: Manifest, tmp_path: Path) -> None:
     assert manifest.path is not None
     (tmp_path / "recipe.toml").write_text(FINISHING)

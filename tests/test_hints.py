@@ -228,6 +228,7 @@ def test_many_classes(tmp_path) -> None:
     assert len(hints["findings"]) == 1
 
 
+@pytest.mark.slow
 def test_the_real_films_are_as_confounded_as_their_readme_says(real_films) -> None:
     """Every third film; class and source are one for COVID and Viral Pneumonia, and the file alone goes far."""
     rows = (

@@ -271,6 +271,7 @@ def test_messages_name_what_was_typed_and_a_remedy_that_fits(tmp_path: Path, mon
     assert provenance()["command"] == "plainfilm train 'my data'"
 
 
+@pytest.mark.slow
 def test_a_terminal_that_knows_ascii_only_and_ctrl_c(tmp_path: Path, finished_run: Run) -> None:
     write_png(tmp_path / "ünï 肺.png", size=40)
     done = subprocess.run(

@@ -140,6 +140,7 @@ def test_several_films_one_of_them_broken_one_turned_away(visit: Visitor, bundle
     assert phantom(bundle, 1)[0] in visit.text("#corner-film")
 
 
+@pytest.mark.slow
 def test_window_and_level(visit: Visitor, bundle: Bundle) -> None:
     visit.show(phantom(bundle))
     visit.page.uncheck("#heat")

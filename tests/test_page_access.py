@@ -119,6 +119,7 @@ def _focused(someone: Visitor) -> str:
     )
 
 
+@pytest.mark.slow
 def test_a_keyboard_alone_goes_from_nothing_to_an_answer(browser: Browser, server: Served, bundle: Bundle) -> None:
     with visitor(browser, server.url) as someone:
         someone.open()
@@ -145,6 +146,7 @@ def test_a_keyboard_alone_goes_from_nothing_to_an_answer(browser: Browser, serve
         assert (someone.pixels() == whole).all(), "r does not bring back the film as it came"
 
 
+@pytest.mark.slow
 def test_tab_reaches_everything_and_leaves_again(browser: Browser, server: Served, bundle: Bundle) -> None:
     with visitor(browser, server.url) as someone:
         someone.show(phantom(bundle))

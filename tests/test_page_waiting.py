@@ -77,6 +77,7 @@ def test_the_rest_cancelled_ends_the_wait_and_is_counted(visit: Visitor, bundle:
     assert visit.text(BANNER) == "", "it counts on although nothing waits"
 
 
+@pytest.mark.slow
 def test_a_server_that_is_away_and_comes_back(visit: Visitor, bundle: Bundle) -> None:
     visit.open()
     switch_off(visit)

@@ -134,10 +134,11 @@ def _with_masks_beside(found: Listing) -> Listing:
     for film, own in of_lungs.items():
         mask_path[film] = own[0] if len(own) == 1 else ""  # of several nobody can tell
     linked = sum(len(own) == 1 for own in of_lungs.values())
-    note = (
-        f"{counted(len(masks), 'file')} called after a film beside it taken for its mask, not for a film; by its name of both "
-        f"lungs, and linked: {linked:,} ({shown([paths[row].name for row in masks])})"
+    names = shown([paths[row].name for row in masks])
+    called = (
+        f"{counted(len(masks), 'file')} called after films beside them count as their masks, not as films ({names})"
     )
+    note = f"{called}; linked as masks of both lungs, by their names: {linked:,}"
     rows = found.rows.assign(mask_path=mask_path).drop(index=masks).reset_index(drop=True)
     return replace(found, rows=rows, notes=[*found.notes, note])
 
