@@ -418,9 +418,10 @@ def test_masks_beside_their_films_are_masks_and_no_films(tmp_path: Path) -> None
     assert masks == {"COVID-0": "COVID-0_mask", "COVID-1": "COVID-1 Lung Mask", "COVID-2": "covid-2-lungs-mask"}
     assert len(found.rows) == 12 + 4, "films of no such name, or of other words, stay films"
     (note,) = found.notes
-    assert (
-        note.startswith("5 files called after a film beside it taken for its mask") and "lungs, and linked: 3 (" in note
+    assert note.startswith(
+        "5 files called after films beside them count as their masks, not as films (COVID-0_mask.png, "
     )
+    assert note.endswith("; linked as masks of both lungs, by their names: 3")
     (finding,) = [one for one in inspect(films).findings if one.kind == "source"]
     assert "COVID-0_mask.png" in finding.text and finding.level == "note"
 
