@@ -417,6 +417,8 @@ def test_a_card_for_strangers_keeps_the_counts_and_names_no_folder_and_no_film(t
             'its column "Age" is not read; if it is age, say so',
         ),
         ("2 films: declares 12 bits (a (1).png, b.png); and so on", "2 films: declares 12 bits; and so on"),
+        ("the value is unknown (label of a.png: X or Y, b (1).png: X or Y)", "the value is unknown"),
+        ("the value is unknown: label of a.png (X, Y), b.png (X, Y)", "the value is unknown"),
         ("2 films: declares 12 bits (a).png, b(.png)", "2 films: declares 12 bits"),
     ],
 )

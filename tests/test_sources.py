@@ -436,6 +436,15 @@ def test_a_mask_of_two_films_or_two_masks_of_one_are_not_guessed_about(tmp_path:
     assert [Path(row.path).name for row in rows.itertuples() if row.mask_path] == ["COVID-0.png"] and len(rows) == 13
 
 
+def test_masks_beside_films_count_as_no_films_where_masks_lie_in_a_folder(tmp_path: Path) -> None:
+    for film in range(2):
+        for name in ("A", "B"):
+            for place in (f"images/x{film}", f"images/x{film}_mask", f"masks/x{film}"):
+                write_png(tmp_path / "films" / name / f"{place}.png", seed=film)
+    (note,) = list_source(tmp_path / "films", tmp_path, {}, Silence()).notes
+    assert note.startswith("4 files called after films") and note.endswith(": 0"), "those of the folder are linked"
+
+
 def test_masks_called_after_their_films_in_a_folder_of_masks_are_found(tmp_path: Path) -> None:
     for film in range(3):
         for name in ("A", "B"):
@@ -488,6 +497,10 @@ def test_columns_that_are_not_read_are_told_with_what_would_read_them(tmp_path: 
     notes = named.info["notes"]
     assert "t.csv: 1 column not read (Follow-up #)" in notes and not any("Patient ID" in note for note in notes)
     assert named.ok["patient_id"].nunique() == 12
+    (tmp_path / "ages.csv").write_text("path,age\n" + "\n".join(f"{row.split(',')[0]},40" for row in rows))
+    joined = prepare(table, tmp_path / "two", replace(ONE_EACH, metadata=tmp_path / "ages.csv"))
+    asked = 't.csv: its column "Patient ID" is not read; if it is patient_id, call it patient_id there'
+    assert asked in joined.info["notes"], "--columns is of the table that is joined"
     again = prepare(
         shutil.copyfile(tmp_path / "named" / "manifest.csv", films / "manifest.csv"),
         tmp_path / "again",
@@ -556,7 +569,7 @@ def test_a_file_in_two_rows_is_one_film_and_what_they_contradict_is_unknown(tmp_
     assert films.loc["a.png", ["label", "patient_id", "age"]].tolist() == ["", "p1", "30"]
     assert films.loc["b.png", ["label", "patient_id", "age"]].tolist() == ["B", "p2", "40"]
     (note,) = found.notes
-    assert "2 files" in note and "label of a.png (A, B)" in note and "b.png" not in note
+    assert "2 files" in note and "(label of a.png: A or B)" in note and "b.png" not in note
 
 
 def _zipped(folder: Path, archive: Path) -> Path:

@@ -129,7 +129,10 @@ def class_rows(folder: Path, films: list[Path], label: str = "") -> tuple[list[d
         }
         for film in films
     ]
-    return rows, [f"{label}: {len(films)} films and {len(found)} masks"] if len(found) != len(films) else []
+    count = len(films) - sum(
+        masked_film(name, names) is not None for name in names
+    )  # masks beside films are noted elsewhere
+    return rows, [f"{label}: {count} films and {len(found)} masks"] if len(found) != count else []
 
 
 def _masks_of(films: Container[str], masks: Mapping[str, str]) -> dict[str, str]:

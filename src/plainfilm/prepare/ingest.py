@@ -121,7 +121,9 @@ def list_films(
     work: a folder that an archive may be unpacked into. Raises BadSource.
     """
     columns = {} if options.metadata else options.columns
-    listing = list_source(source, work, columns, progress, is_resplit=options.resplit)
+    listing = list_source(
+        source, work, columns, progress, is_resplit=options.resplit, has_metadata=bool(options.metadata)
+    )
     films, notes = join_metadata(listing, options.metadata, options.columns, is_resplit=options.resplit)
     refuse_lost_labels(listing, films)
     masks = [Path(mask).parent for mask in films["mask_path"] if mask]  # a table may have them beside the films' folder

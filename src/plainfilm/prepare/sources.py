@@ -49,20 +49,26 @@ _DICOM_SUFFIXES = {".dcm", ".dicom", ".ima"}
 
 
 def list_source(
-    source: Path, work: Path, columns: Mapping[str, str], progress: Progress, *, is_resplit: bool = False
+    source: Path,
+    work: Path,
+    columns: Mapping[str, str],
+    progress: Progress,
+    *,
+    is_resplit: bool = False,
+    has_metadata: bool = False,
 ) -> Listing:
     """Tell the layout of `source` and list its films.
 
     work: a folder that an archive may be unpacked into, as `films`.
     columns: our column name -> the name that a table uses for it.
-    is_resplit: whether a split that a table has is passed over.
+    is_resplit: whether a split that a table has is passed over. has_metadata: whether a table is joined to it.
     Raises BadSource where the source is missing, empty, or could be read in two ways.
     """
     if not source.exists():
         raise BadSource("is missing: name a folder, a zip or a table of films", source)
     if source.is_file():
         if source.suffix.lower() in (".csv", ".tsv", ".parquet"):
-            return list_table(source, columns, is_resplit=is_resplit)
+            return list_table(source, columns, is_resplit=is_resplit, has_metadata=has_metadata)
         if source.suffix.lower() in (".xlsx", ".xlsm", ".xls", ".ods"):
             raise BadSource("is a spreadsheet: save it as CSV, and name that", source)
         _refuse_what_is_no_zip(source)

@@ -29,13 +29,17 @@ _MAY_BE = {
 }  # fmt: skip
 
 
-def list_table(path: Path, columns: Mapping[str, str], *, is_resplit: bool = False) -> Listing:
+def list_table(
+    path: Path, columns: Mapping[str, str], *, is_resplit: bool = False, has_metadata: bool = False
+) -> Listing:
     """A table of films: `columns` says what others call our columns; everything else in it is passed over.
 
-    is_resplit: whether the table's own split is passed over too.
+    is_resplit: whether the table's own split is passed over too. has_metadata: whether a second table is joined to it, which
+    `columns` then are of.
     """
     table = renamed(read_table(path, BadSource), columns, path, is_resplit=is_resplit)
-    unread = unread_columns(table, path, [name for name in TABLE_COLUMNS if not (is_resplit and name == "split")])
+    read = [name for name in TABLE_COLUMNS if not (is_resplit and name == "split")]
+    unread = unread_columns(table, path, read, is_named_by_columns=not has_metadata)
     if "path" not in table:
         raise BadSource(
             f"has no column path (it has {shown(list(table.columns))}): name it by --columns path=NAME", path
@@ -82,11 +86,11 @@ def _one_row_a_film(rows: pd.DataFrame, path: Path) -> tuple[pd.DataFrame, list[
         agreed = kinds[kinds.map(len) == 1].map(lambda given: given[0])
         firsts[name] = firsts[name].where(~firsts["path"].isin(kinds.index), firsts["path"].map(agreed).fillna(""))
         if len(torn):
-            files = shown([f"{Path(str(film)).name} ({', '.join(given)})" for film, given in torn.items()])
+            files = shown([f"{Path(str(film)).name}: {' or '.join(given)}" for film, given in torn.items()])
             unknown.append(f"{name} of {files}")
     notes.append(
         f"{path.name}: {counted(repeated['path'].nunique(), 'file')} in two rows or more, joined into one each"
-        + (f"; where rows contradict each other the value is unknown: {'; '.join(unknown)}" if unknown else "")
+        + (f"; where rows contradict each other the value is unknown ({'; '.join(unknown)})" if unknown else "")
     )
     return firsts.reset_index(drop=True), notes
 
@@ -121,10 +125,13 @@ def renamed(table: pd.DataFrame, columns: Mapping[str, str], path: Path, *, is_r
     return table
 
 
-def unread_columns(table: pd.DataFrame, path: Path, read: Collection[str]) -> list[str]:
+def unread_columns(
+    table: pd.DataFrame, path: Path, read: Collection[str], *, is_named_by_columns: bool = True
+) -> list[str]:
     """Notes on the columns of a table that are passed over: how to name each that may be one of ours, then the rest.
 
-    table: under our names. read: the columns that are not passed over. A manifest of ours is known, and needs no note.
+    table: under our names. read: the columns that are not passed over. is_named_by_columns: whether --columns is of this table.
+    A manifest of ours is known, and needs no note.
     """
     if set(COLUMNS) - {"split"} <= set(table.columns):
         return []
@@ -139,7 +146,8 @@ def unread_columns(table: pd.DataFrame, path: Path, read: Collection[str]) -> li
         if bare in (ours.replace("_", ""), *_MAY_BE[ours]) and (ours != "split" or _is_split(table[theirs]))
     }
     notes = [
-        f'{path.name}: its column "{theirs}" is not read; if it is {ours}, say --columns "{ours}={theirs}"'
+        f'{path.name}: its column "{theirs}" is not read; if it is {ours}, '
+        + (f'say --columns "{ours}={theirs}"' if is_named_by_columns else f"call it {ours} there")
         for theirs, ours in asked.items()
     ]
     rest = [name for name in unread if name not in asked]

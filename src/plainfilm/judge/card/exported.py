@@ -14,6 +14,9 @@ from plainfilm.judge.card.saying import escaped_markdown
 from plainfilm.judge.doubts import split_column
 
 _IN_BRACKETS = re.compile(r" \((?:[^()]|\([^()]*\))*\)")
+_CONTRADICTORY = re.compile(
+    r"(?<=the value is unknown): .*", re.DOTALL
+)  # of manifests before its films stood in brackets
 _FROM_FIRST_TO_LAST = re.compile(r" \(.*\)", re.DOTALL)  # where names hold brackets of their own
 # The path that a note of `plainfilm check --fix` ends with may hold blanks; of any other, a blank ends it.
 _FOLDERS = re.compile(r"(?<=--fix from ).*[/\\]|(?<!\S)(?:~|[A-Za-z]:)?[/\\]\S*[/\\]")
@@ -38,7 +41,7 @@ def with_lead(card: str, sentence: str) -> str:
 
 def note_for_strangers(note: str) -> str:
     """A note of the manifest without what it lists in brackets, films most often, and each path by its last name alone."""
-    return _without_brackets(_FOLDERS.sub("", note))
+    return _without_brackets(_CONTRADICTORY.sub("", _FOLDERS.sub("", note)))
 
 
 def _without_brackets(text: str) -> str:
