@@ -220,7 +220,7 @@ def test_metadata_joins_by_path_name_or_id_and_says_what_did_not_match(tmp_path:
         known = made.films[made.films["source"] != ""]
         assert list(known["source"]) == list(known["image_id"])
         assert len(known) == 11
-        assert "1 films stand in no row (COVID-0.png)" in " ".join(made.info["notes"])
+        assert "1 film in no row (COVID-0.png)" in " ".join(made.info["notes"])
         assert "1 rows have no film here" in " ".join(made.info["notes"])
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from plainfilm.core.files import real_path
 from plainfilm.core.manifest import shown
 from plainfilm.core.tables import read_table
+from plainfilm.core.words import counted
 from plainfilm.errors import BadSource
 from plainfilm.prepare.listing import Listing, known_split
 from plainfilm.prepare.table import renamed, unread_columns
@@ -56,7 +57,7 @@ def join_metadata(
     unused = len(table) - len(set(place[place >= 0]))
     notes = [f"{path.name}: {len(films) - len(unmatched)} films joined"]
     if unmatched:
-        notes.append(f"{path.name}: {len(unmatched)} films stand in no row ({shown(unmatched)})")
+        notes.append(f"{path.name}: {counted(len(unmatched), 'film')} in no row ({shown(unmatched)})")
     if unused:
         notes.append(f"{path.name}: {unused} rows have no film here")
     read = [name for name in (key, *_JOINED_COLUMNS) if not (is_resplit and name == "split")]
